@@ -1,0 +1,192 @@
+//! What a list is asked for: page, order, filters.
+
+use super::FieldError;
+use crate::limits::input::SEARCH_CHARS;
+
+/// Items of a page when none is asked for.
+pub const PER_PAGE: u64 = 50;
+/// Most items of a page.
+pub const PER_PAGE_MAX: u64 = 200;
+/// Last page that can be asked for; beyond it the offset would leave what JavaScript's numbers hold.
+const PAGE_MAX: u64 = 1_000_000;
+
+/// One page of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Counted from 1.
+    pub page: u64,
+    /// Items of a page.
+    pub per_page: u64,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { page: 1, per_page: PER_PAGE }
+    }
+}
+
+impl Page {
+    /// Items before this page.
+    #[must_use]
+    pub fn offset(self) -> u64 {
+        (self.page - 1) * self.per_page
+    }
+
+    /// Takes `page` and `per_page`; `false` when the parameter is neither.
+    ///
+    /// # Errors
+    /// Names the parameter that is out of range.
+    pub fn take(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
+        match name {
+            "page" => self.page = number(name, value, PAGE_MAX)?,
+            "per_page" => self.per_page = number(name, value, PER_PAGE_MAX)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// A whole number from 1 to `max`.
+///
+/// # Errors
+/// Names the parameter.
+pub fn number(name: &str, value: &str, max: u64) -> Result<u64, FieldError> {
+    value
+        .parse()
+        .ok()
+        .filter(|number| (1..=max).contains(number))
+        .ok_or_else(|| FieldError::new(name, format!("must be a whole number from 1 to {max}")))
+}
+
+/// The states a key can be shown in.
+pub const KEY_STATES: [&str; 5] = ["active", "cooling", "suspended", "invalid", "disabled"];
+/// What key lists can be ordered by.
+pub const KEY_ORDERS: [&str; 11] = [
+    "created_at",
+    "label",
+    "provider",
+    "group",
+    "status",
+    "weight",
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "last_used_at",
+];
+
+/// What a list of keys is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Only this provider.
+    pub provider: Option<String>,
+    /// Only this state, one of [`KEY_STATES`].
+    pub status: Option<String>,
+    /// Only this quota group.
+    pub group: Option<String>,
+    /// A text within label, masked key, id or group, whatever its case (ASCII).
+    pub search: Option<String>,
+    /// One of [`KEY_ORDERS`], and whether it goes down.
+    pub order: Option<(&'static str, bool)>,
+    /// The page.
+    pub page: Page,
+}
+
+impl KeyQuery {
+    /// Reads the query's parameters. An empty value is none.
+    ///
+    /// # Errors
+    /// Names the parameter that is unknown or wrong.
+    pub fn parse<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, FieldError> {
+        let mut query = Self::default();
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            match name {
+                "provider" => query.provider = Some(short(name, value)?),
+                "group" => query.group = Some(short(name, value)?),
+                "q" => query.search = Some(short(name, value)?.to_ascii_lowercase()),
+                "status" => {
+                    let state = KEY_STATES.iter().find(|state| **state == value);
+                    let wrong = || FieldError::new(name, format!("must be one of {}", KEY_STATES.join(", ")));
+                    query.status = Some((*state.ok_or_else(wrong)?).to_owned());
+                }
+                "sort" => {
+                    let (down, by) = value.strip_prefix('-').map_or((false, value), |by| (true, by));
+                    let order = KEY_ORDERS.iter().find(|order| **order == by);
+                    let wrong = || FieldError::new(name, format!("must be one of {}, or with a - before", KEY_ORDERS.join(", ")));
+                    query.order = Some((order.ok_or_else(wrong)?, down));
+                }
+                _ => {
+                    if !query.page.take(name, value)? {
+                        return Err(FieldError::new(name, "is not a parameter of this call"));
+                    }
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn short(name: &str, value: &str) -> Result<String, FieldError> {
+    if value.chars().count() > SEARCH_CHARS {
+        return Err(FieldError::new(name, format!("must be at most {SEARCH_CHARS} characters")));
+    }
+    Ok(value.to_owned())
+}
+
+/// A key's state as shown: `disabled` before all else, and no penalty lasts beyond its time.
+/// The same rule stands as SQL in the store.
+#[must_use]
+pub fn shown_state(enabled: bool, status: &str, until: Option<u64>, now: u64) -> &str {
+    if !enabled {
+        "disabled"
+    } else if until.is_some_and(|until| until <= now) {
+        "active"
+    } else {
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(pairs: &[(&str, &str)]) -> Result<KeyQuery, FieldError> {
+        KeyQuery::parse(pairs.iter().copied())
+    }
+
+    #[test]
+    fn parameters_are_read_and_empty_ones_are_none() {
+        let query =
+            parsed(&[("q", "AbC"), ("status", "invalid"), ("sort", "-requests"), ("page", "3"), ("group", "")]).unwrap();
+        assert_eq!(query.search.as_deref(), Some("abc"));
+        assert_eq!(query.status.as_deref(), Some("invalid"));
+        assert_eq!(query.order, Some(("requests", true)));
+        assert_eq!(query.group, None);
+        assert_eq!(query.page.offset(), 100);
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named() {
+        let long = "q".repeat(SEARCH_CHARS + 1);
+        for (name, value) in [
+            ("status", "dead"),
+            ("sort", "sealed"),
+            ("sort", "--label"),
+            ("page", "0"),
+            ("page", "-1"),
+            ("per_page", "201"),
+            ("q", long.as_str()),
+            ("colour", "red"),
+        ] {
+            assert_eq!(parsed(&[(name, value)]).unwrap_err().field, name, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_penalty_ends_with_its_time_and_disabled_goes_first() {
+        assert_eq!(shown_state(true, "cooling", Some(10), 9), "cooling");
+        assert_eq!(shown_state(true, "cooling", Some(10), 10), "active");
+        assert_eq!(shown_state(true, "invalid", None, 10), "invalid");
+        assert_eq!(shown_state(false, "invalid", Some(10), 9), "disabled");
+    }
+}

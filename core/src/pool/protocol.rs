@@ -1,0 +1,256 @@
+//! What isolates and the Coordinator say to each other: ask and settle.
+//!
+//! All times are durations in milliseconds from receipt, never clock readings: clocks differ. The object
+//! answers this [`VERSION`] and the one before, so that old and new code run side by side during a deploy.
+
+use crate::config::Snapshot;
+use crate::wire::{headers::LimitReading, usage::Usage};
+use serde::{Deserialize, Serialize};
+
+/// Version of the messages of this file.
+pub const VERSION: u32 = 1;
+
+/// Number of a grant: unique for good, as it holds the Coordinator's incarnation. Numbers with the top bit
+/// set are made by isolates (while the Coordinator is silent, or for a request that never got a grant).
+pub type GrantId = u64;
+
+/// Marks the grant numbers that an isolate makes from 62 random bits.
+pub const LOCAL_GRANT: u64 = 1 << 62;
+
+/// A request for permission to send, with the reports that travel along.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ask {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Generation of the asker's snapshot; 0 when it has none.
+    pub generation: u64,
+    /// Epoch of the asker's snapshot.
+    pub epoch: u64,
+    /// What is wanted; `None` only syncs (epoch, snapshot) and settles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub want: Option<Want>,
+    /// Reports. Repeating one is harmless.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settles: Vec<Settle>,
+    /// Grants whose streams are still open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renews: Vec<GrantId>,
+}
+
+/// What a grant is wanted for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Want {
+    /// Token id; empty in public mode.
+    pub token: String,
+    /// The model as the client asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How many grants (a lease when more than one).
+    pub count: u32,
+    /// Estimated prompt tokens.
+    pub prompt_tokens: u64,
+    /// The client's `max_completion_tokens`, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_completion_tokens: Option<u64>,
+    /// How long the request can still wait.
+    pub deadline_ms: u64,
+    /// Attempts this request may still make.
+    pub attempts_left: u32,
+    /// Keys that failed this request already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_keys: Vec<String>,
+    /// Models that failed this request already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_models: Vec<String>,
+    /// The ticket this request waited on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<u64>,
+}
+
+/// The Coordinator's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Generation in force.
+    pub generation: u64,
+    /// Epoch in force.
+    pub epoch: u64,
+    /// The snapshot, when the asker's is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Box<Snapshot>>,
+    /// What became of the want; `None` when nothing was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Given>,
+}
+
+/// What became of a want.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Given {
+    /// Send with the first; the others are candidates should it fail. Unused ones are settled as such.
+    Grants(Vec<Grant>),
+    /// Due later: ask again with this ticket after that time.
+    Ticket {
+        /// The ticket's number.
+        ticket: u64,
+        /// When to ask again.
+        after_ms: u64,
+    },
+    /// Cannot be served before the deadline; a request made after that time can.
+    RetryAfter {
+        /// When capacity is back.
+        after_ms: u64,
+    },
+    /// Cannot be served at all.
+    Refused(RefusedWhy),
+}
+
+/// Why a want is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedWhy {
+    /// The token is unknown, disabled or expired under the epoch in force.
+    Token,
+    /// No key is enabled and usable.
+    NoActiveKey,
+    /// Every usable key was tried by this request.
+    KeysExhausted,
+    /// No model of the route exists any more.
+    NoModel,
+    /// The token's list leaves no model.
+    ModelNotAllowed,
+    /// `passthrough` without a `model`.
+    ModelMissing,
+    /// The pool has no enabled member.
+    PoolEmpty,
+}
+
+/// Permission to send one request. Not to be used later than 5 s after it was given (plus its delay).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its number.
+    pub id: GrantId,
+    /// The key's row id, which is also the associated data of `sealed`.
+    pub key: String,
+    /// The key, sealed.
+    pub sealed: String,
+    /// The provider.
+    pub provider: String,
+    /// The key's own base URL, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The model to ask for.
+    pub model: String,
+    /// Wait that long before sending.
+    pub delay_ms: u64,
+}
+
+/// A report: what became of a grant, of a client's request, or of both.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settle {
+    /// The grant's number, or a local one.
+    pub id: GrantId,
+    /// The attempt, when one was sent or the grant is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// The client's request, when this report ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestEnd>,
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Key id.
+    pub key: String,
+    /// Model sent.
+    pub model: String,
+    /// How it went.
+    pub end: AttemptEnd,
+    /// The upstream's status; 0 when none came.
+    pub status: u16,
+    /// Tokens, where known or estimated.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The upstream's stated time to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// Its rate-limit headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitReading>,
+    /// From sending to the end.
+    pub duration_ms: u64,
+    /// From sending to the first event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_event_ms: Option<u64>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptEnd {
+    /// Whole.
+    #[default]
+    Ok,
+    /// The client left; what was used is estimated.
+    Cut,
+    /// Never sent: the grant goes back.
+    Unused,
+    /// It failed, after the gate if `status` is 2xx.
+    Failed(Fault),
+}
+
+/// Whose fault a failed attempt was (the table in `pool::faults`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// 429 of a request or token quota: the bucket's.
+    Quota,
+    /// 429 `queue_exceeded`: the fleet's.
+    Queue,
+    /// 401, or a 403 that names the key: the key's.
+    Key,
+    /// 402: the group's.
+    Payment,
+    /// 403 of a firewall on the way: nobody's key.
+    Path,
+    /// 404 of the model.
+    Model,
+    /// 400, 413, 422: the client's.
+    Client,
+    /// 408, 5xx, 429/403 without a known code, or an error event: the upstream's.
+    Upstream,
+    /// No answer in time: the upstream's.
+    Timeout,
+    /// Connection refused, reset or cut: the upstream's.
+    Lost,
+}
+
+/// How a client's request ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RequestEnd {
+    /// Token id; empty in public mode.
+    pub token: String,
+    /// The model that answered or was tried last.
+    pub model: String,
+    /// Status the client got.
+    pub status: u16,
+    /// Whether it is counted as an error (an answer of status 200 can end in an error event).
+    pub error: bool,
+    /// Whether the client left before the end.
+    #[serde(default)]
+    pub cut: bool,
+    /// Tokens, as in the attempt that answered.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Time spent waiting for grants.
+    pub wait_ms: u64,
+    /// Whole time.
+    pub duration_ms: u64,
+    /// Time to the first event given to the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_event_ms: Option<u64>,
+}

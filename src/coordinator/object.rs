@@ -1,0 +1,260 @@
+//! What the object holds, and how it comes up.
+
+use super::journal::Journal;
+use crate::platform::{env, log, random, time};
+use crate::store::{self, StoreError};
+use rondo_core::pool::Pool;
+use rondo_core::pool::books::UsageRow;
+use rondo_core::pool::limiter::Limiter;
+use rondo_core::vault::{KeyKind, Keyring, MasterKey, wrap};
+use serde_json::json;
+use std::cell::{Cell, RefCell};
+use worker::{D1Database, Env, Storage};
+
+/// How long a failed load is not repeated.
+const RELOAD_AFTER_MS: u64 = 500;
+
+/// Why the Coordinator cannot work.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// The binding or secret that is missing or wrong, if that is it.
+    pub missing: Option<(&'static str, String)>,
+    /// What happened, without values.
+    pub error: String,
+}
+
+impl From<env::Missing> for Trouble {
+    fn from(missing: env::Missing) -> Self {
+        Self { missing: Some((missing.name, missing.remedy.to_owned())), error: missing.to_string() }
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self { missing: None, error: error.0 }
+    }
+}
+
+/// What was written to KV last.
+#[derive(Debug, Default)]
+pub struct KvWritten {
+    /// (generation, epoch) of the snapshot.
+    pub at: Option<(u64, u64)>,
+    /// The sealed keys.
+    pub sealed: Vec<String>,
+}
+
+/// The object's state.
+pub struct Core {
+    /// Its storage.
+    pub storage: Storage,
+    /// The environment.
+    pub env: Env,
+    /// Its own database.
+    pub journal: Journal,
+    /// The pool; never borrowed across an await.
+    pub pool: RefCell<Pool>,
+    /// Failed logins.
+    pub limiter: RefCell<Limiter>,
+    /// Why it does not work; `None` once loaded.
+    pub trouble: RefCell<Option<Trouble>>,
+    /// Whether an alarm is set.
+    pub alarm_set: Cell<bool>,
+    /// Whether a flush is under way.
+    pub flushing: Cell<bool>,
+    /// What KV holds, to write only what changed.
+    pub kv_written: RefCell<KvWritten>,
+    /// When KV was written last, and when D1 was pruned last.
+    pub kv_written_at: Cell<u64>,
+    /// See above.
+    pub pruned_at: Cell<u64>,
+    tried_at: Cell<u64>,
+    loaded: Cell<bool>,
+}
+
+impl Core {
+    /// Not loaded yet.
+    pub fn new(storage: Storage, env: Env) -> Self {
+        let journal = Journal::new(storage.sql());
+        Self {
+            storage,
+            env,
+            journal,
+            pool: RefCell::new(Pool::new(0)),
+            limiter: RefCell::new(Limiter::default()),
+            trouble: RefCell::new(None),
+            alarm_set: Cell::new(false),
+            flushing: Cell::new(false),
+            kv_written: RefCell::new(KvWritten::default()),
+            kv_written_at: Cell::new(0),
+            pruned_at: Cell::new(0),
+            tried_at: Cell::new(0),
+            loaded: Cell::new(false),
+        }
+    }
+
+    /// Whether a load is due: none succeeded, and the last try is some time ago.
+    pub fn wants_load(&self) -> bool {
+        !self.loaded.get() && time::now_ms() >= self.tried_at.get() + RELOAD_AFTER_MS
+    }
+
+    /// Whether the pool is loaded.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.get()
+    }
+
+    /// Loads everything: schema, keyring, environment, configuration, then the object's own checkpoint and
+    /// journal. A failure is kept in `trouble`.
+    pub async fn load(&self) {
+        if self.loaded.get() {
+            return;
+        }
+        let outcome = self.try_load().await;
+        self.tried_at.set(time::now_ms());
+        match outcome {
+            Ok(pool) => {
+                *self.pool.borrow_mut() = pool;
+                *self.trouble.borrow_mut() = None;
+                self.loaded.set(true);
+                // What an earlier incarnation left unflushed, and KV.
+                self.set_alarm(1_000).await;
+            }
+            Err(trouble) => {
+                log::error("coordinator_load_failed", &json!({"error": trouble.error}));
+                *self.trouble.borrow_mut() = Some(trouble);
+            }
+        }
+    }
+
+    /// The master key.
+    ///
+    /// # Errors
+    /// Names `ENCRYPTION_KEY` when it is missing or too weak.
+    pub fn master(&self) -> Result<MasterKey, Trouble> {
+        MasterKey::from_secret(&env::encryption_key(&self.env)?).map_err(|error| Trouble {
+            missing: Some(("ENCRYPTION_KEY", error.to_string())),
+            error: error.to_string(),
+        })
+    }
+
+    async fn try_load(&self) -> Result<Pool, Trouble> {
+        let master = self.master()?;
+        let db = env::database(&self.env)?;
+        let incarnation = self.journal.open()?;
+        store::migrate::migrate(&db).await?;
+        let keyring = self.keyring(&db, &master).await?;
+        store::environment::sync(&db, &self.env, &keyring).await?;
+        let (snapshot, keys) = store::load::everything(&db).await?;
+        let mut pool = Pool::new(incarnation);
+        pool.configure(snapshot, keys);
+
+        let stored = self.journal.stored()?;
+        if stored.usage.is_empty() {
+            // This object has no books of its own (it is new, or was replaced): D1's are the latest.
+            for row in store::flush::current_usage(&db, time::now_ms()).await? {
+                pool.restore_usage(&row);
+            }
+        }
+        for row in stored.usage.iter().filter_map(|row| serde_json::from_str::<UsageRow>(row).ok()) {
+            pool.restore_usage(&row);
+        }
+        for (name, json) in &stored.states {
+            pool.restore_state(name, json);
+        }
+        for (covered, at, settles) in &stored.journal {
+            if *covered {
+                pool.remember(*at, settles);
+            } else {
+                pool.apply(*at, settles);
+            }
+        }
+        if let Some(places) = self.journal.text("limiter")? {
+            *self.limiter.borrow_mut() = Limiter::restore(serde_json::from_str(&places).map_err(StoreError::from)?);
+        }
+        Ok(pool)
+    }
+
+    /// Opens the two wrapped keys, making them at the very first start.
+    async fn keyring(&self, db: &D1Database, master: &MasterKey) -> Result<Keyring, Trouble> {
+        let mut wrapped = Vec::new();
+        for (name, kind) in [("wrapped_data_key", KeyKind::Data), ("wrapped_digest_key", KeyKind::Digest)] {
+            let stored = meta(db, name).await?;
+            let text = match stored {
+                Some(text) => text,
+                None => {
+                    let made = wrap(master, kind, &entropy::<32>()?, entropy::<12>()?).map_err(StoreError::from)?;
+                    db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES (?1, ?2)")
+                        .bind(&[name.into(), made.into()])
+                        .map_err(StoreError::from)?
+                        .run()
+                        .await
+                        .map_err(StoreError::from)?;
+                    meta(db, name).await?.unwrap_or_default()
+                }
+            };
+            wrapped.push(text);
+        }
+        match wrapped.as_slice() {
+            [data, digest] => Keyring::open(master, data, digest).map_err(|error| Trouble {
+                missing: Some((
+                    "ENCRYPTION_KEY",
+                    "it is not the one that the stored keys were sealed with: set the former one again".to_owned(),
+                )),
+                error: error.to_string(),
+            }),
+            _ => Err(Trouble { missing: None, error: "no keyring".to_owned() }),
+        }
+    }
+
+    /// Reads the configuration again when D1's epoch is another than the pool's.
+    ///
+    /// # Errors
+    /// When D1 does not answer.
+    pub async fn refresh(&self) -> Result<(u64, u64), StoreError> {
+        let db = env::database(&self.env).map_err(|missing| StoreError(missing.to_string()))?;
+        let (generation, epoch) = store::load::epoch(&db).await?;
+        let known = {
+            let pool = self.pool.borrow();
+            (pool.snapshot().generation, pool.snapshot().epoch)
+        };
+        if known == (generation, epoch) {
+            return Ok(known);
+        }
+        let (snapshot, keys) = store::load::everything(&db).await?;
+        let read = (snapshot.generation, snapshot.epoch);
+        let mut pool = self.pool.borrow_mut();
+        let current = (pool.snapshot().generation, pool.snapshot().epoch);
+        // Two refreshes side by side: the older read must not win.
+        if current.0 != read.0 || current.1 <= read.1 {
+            pool.configure(snapshot, keys);
+            return Ok(read);
+        }
+        Ok(current)
+    }
+
+    /// Sets the alarm unless one is set.
+    pub async fn set_alarm(&self, after_ms: u64) {
+        if self.alarm_set.replace(true) {
+            return;
+        }
+        let after = std::time::Duration::from_millis(after_ms);
+        if self.storage.set_alarm(after).await.is_err() {
+            self.alarm_set.set(false);
+            log::error("alarm_not_set", &json!({}));
+        }
+    }
+}
+
+async fn meta(db: &D1Database, name: &str) -> Result<Option<String>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        value: String,
+    }
+    let rows: Vec<Row> =
+        db.prepare("SELECT value FROM meta WHERE name = ?1").bind(&[name.into()])?.run().await?.results()?;
+    Ok(rows.into_iter().next().map(|row| row.value))
+}
+
+fn entropy<const N: usize>() -> Result<[u8; N], StoreError> {
+    random::bytes().map_err(|_| StoreError("the platform gave no randomness".to_owned()))
+}

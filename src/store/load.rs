@@ -1,0 +1,169 @@
+//! Reading the configuration from D1, whole.
+
+use super::StoreError;
+use rondo_core::config::{Member, ModelPool, Settings, Snapshot, Strategy, Token, TokenLimits, Wrapped};
+use rondo_core::pool::keys::KeyRow;
+use serde::Deserialize;
+use std::collections::HashMap;
+use worker::D1Database;
+
+#[derive(Deserialize)]
+struct MetaRow {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct PoolRow {
+    name: String,
+    strategy: String,
+    members: String,
+}
+
+#[derive(Deserialize)]
+struct TokenRow {
+    id: String,
+    name: String,
+    digest: String,
+    enabled: f64,
+    expires_at: Option<f64>,
+    models: Option<String>,
+    limits: String,
+    metrics: f64,
+}
+
+#[derive(Deserialize)]
+struct CatalogRow {
+    models: String,
+}
+
+#[derive(Deserialize)]
+struct StoredKey {
+    id: String,
+    provider: String,
+    quota_group: Option<String>,
+    sealed: String,
+    weight: f64,
+    enabled: f64,
+    base_url: Option<String>,
+}
+
+const META: &str = "SELECT name, value FROM meta";
+const POOLS: &str = "SELECT name, strategy, members FROM pools ORDER BY name <> 'default', created_at, name";
+const TOKENS: &str = "SELECT id, name, digest, enabled, expires_at, models, limits, metrics FROM tokens";
+const CATALOG: &str = "SELECT models FROM catalog";
+const KEYS: &str = "SELECT id, provider, quota_group, sealed, weight, enabled, base_url FROM keys ORDER BY created_at, id";
+
+/// A number of D1 as unsigned; D1's integers arrive as floating point.
+fn whole(number: f64) -> u64 {
+    if number.is_finite() && number > 0.0 { number as u64 } else { 0 }
+}
+
+/// (generation, epoch) in force.
+///
+/// # Errors
+/// When D1 does not answer or has no schema yet.
+pub async fn epoch(db: &D1Database) -> Result<(u64, u64), StoreError> {
+    let rows: Vec<MetaRow> = db
+        .prepare("SELECT name, value FROM meta WHERE name IN ('generation', 'epoch')")
+        .run()
+        .await?
+        .results()?;
+    let meta: HashMap<String, String> = rows.into_iter().map(|row| (row.name, row.value)).collect();
+    Ok((number(&meta, "generation")?, number(&meta, "epoch")?))
+}
+
+/// Everything an isolate must know, read in one transaction.
+///
+/// # Errors
+/// When D1 does not answer, or holds what is no configuration.
+pub async fn snapshot(db: &D1Database) -> Result<Snapshot, StoreError> {
+    Ok(read(db, false).await?.0)
+}
+
+/// The snapshot, and the keys beside it.
+///
+/// # Errors
+/// As [`snapshot`].
+pub async fn everything(db: &D1Database) -> Result<(Snapshot, Vec<KeyRow>), StoreError> {
+    read(db, true).await
+}
+
+async fn read(db: &D1Database, with_keys: bool) -> Result<(Snapshot, Vec<KeyRow>), StoreError> {
+    let mut queries = vec![META, POOLS, TOKENS, CATALOG];
+    if with_keys {
+        queries.push(KEYS);
+    }
+    let mut results = db.batch(queries.into_iter().map(|sql| db.prepare(sql)).collect()).await?.into_iter();
+    let mut next = || results.next().ok_or_else(|| StoreError("D1 left out a result".to_owned()));
+    let meta: HashMap<String, String> =
+        next()?.results::<MetaRow>()?.into_iter().map(|row| (row.name, row.value)).collect();
+    let pools = next()?.results::<PoolRow>()?;
+    let tokens = next()?.results::<TokenRow>()?;
+    let catalog = next()?.results::<CatalogRow>()?;
+    let keys = if with_keys { next()?.results::<StoredKey>()? } else { Vec::new() };
+
+    let settings = match meta.get("settings") {
+        Some(json) => serde_json::from_str(json)?,
+        None => Settings::default(),
+    };
+    let snapshot = Snapshot {
+        generation: number(&meta, "generation")?,
+        epoch: number(&meta, "epoch")?,
+        wrapped: Wrapped {
+            data: meta.get("wrapped_data_key").cloned().unwrap_or_default(),
+            digest: meta.get("wrapped_digest_key").cloned().unwrap_or_default(),
+        },
+        settings,
+        pools: pools.into_iter().map(pool).collect::<Result<_, _>>()?,
+        tokens: tokens.into_iter().map(token).collect::<Result<_, _>>()?,
+        catalog: catalog.iter().flat_map(|row| model_ids(&row.models)).collect(),
+    };
+    let keys = keys
+        .into_iter()
+        .map(|row| KeyRow {
+            id: row.id,
+            provider: row.provider,
+            group: row.quota_group,
+            sealed: row.sealed,
+            weight: u32::try_from(whole(row.weight)).unwrap_or(1),
+            enabled: row.enabled != 0.0,
+            base_url: row.base_url,
+        })
+        .collect();
+    Ok((snapshot, keys))
+}
+
+fn number(meta: &HashMap<String, String>, name: &str) -> Result<u64, StoreError> {
+    meta.get(name).and_then(|value| value.parse().ok()).ok_or_else(|| StoreError(format!("meta.{name} is no number")))
+}
+
+fn pool(row: PoolRow) -> Result<ModelPool, StoreError> {
+    let members: Vec<Member> = serde_json::from_str(&row.members)?;
+    let strategy = if row.strategy == "order" { Strategy::Order } else { Strategy::Rotate };
+    Ok(ModelPool { name: row.name, strategy, members })
+}
+
+fn token(row: TokenRow) -> Result<Token, StoreError> {
+    let limits: TokenLimits = serde_json::from_str(&row.limits)?;
+    let models = row.models.as_deref().map(serde_json::from_str).transpose()?;
+    Ok(Token {
+        id: row.id,
+        digest: row.digest,
+        name: row.name,
+        enabled: row.enabled != 0.0,
+        expires_at: row.expires_at.map(whole),
+        models,
+        limits,
+        metrics: row.metrics != 0.0,
+    })
+}
+
+/// Model ids of a catalog copy: a JSON list of objects with an `id`.
+fn model_ids(json: &str) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Entry {
+        id: String,
+    }
+    serde_json::from_str::<Vec<Entry>>(json).map(|list| list.into_iter().map(|entry| entry.id).collect()).unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! Statements and results of D1 for the admin side. Everything goes through `batch`: one round trip, one
+//! transaction, and errors that name their cause.
+
+use super::StoreError;
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement, D1Result};
+
+/// A value to bind. D1 takes no BigInt, and its own integer type ends at 32 bits, so numbers go as doubles.
+#[derive(Clone, Copy, Debug)]
+pub enum Arg<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A text or NULL.
+    OptText(Option<&'a str>),
+    /// A whole number up to 2^53.
+    Whole(u64),
+    /// The same or NULL.
+    OptWhole(Option<u64>),
+    /// 1 or 0.
+    Flag(bool),
+}
+
+impl From<Arg<'_>> for JsValue {
+    fn from(arg: Arg<'_>) -> Self {
+        match arg {
+            Arg::Text(text) | Arg::OptText(Some(text)) => Self::from_str(text),
+            Arg::Whole(number) | Arg::OptWhole(Some(number)) => Self::from_f64(number as f64),
+            Arg::Flag(flag) => Self::from_f64(if flag { 1.0 } else { 0.0 }),
+            Arg::OptText(None) | Arg::OptWhole(None) => Self::NULL,
+        }
+    }
+}
+
+/// A statement with its values.
+///
+/// # Errors
+/// When D1 refuses a value.
+pub fn statement(db: &D1Database, sql: &str, args: &[Arg<'_>]) -> Result<D1PreparedStatement, StoreError> {
+    let values: Vec<JsValue> = args.iter().map(|arg| (*arg).into()).collect();
+    Ok(db.prepare(sql).bind(&values)?)
+}
+
+/// The results of a batch, in its order.
+pub struct Results(Vec<D1Result>);
+
+/// Runs statements in one transaction.
+///
+/// # Errors
+/// When D1 refuses one; nothing is changed then.
+pub async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<Results, StoreError> {
+    Ok(Results(db.batch(statements).await?))
+}
+
+impl Results {
+    /// The rows of one statement.
+    ///
+    /// # Errors
+    /// When there is no such statement or a row has another shape.
+    pub fn rows<T: for<'a> Deserialize<'a>>(&self, index: usize) -> Result<Vec<T>, StoreError> {
+        let result = self.0.get(index).ok_or_else(|| StoreError("D1 left out a result".to_owned()))?;
+        Ok(result.results()?)
+    }
+
+    /// Rows that one statement changed.
+    ///
+    /// # Errors
+    /// When D1 does not say.
+    pub fn changes(&self, index: usize) -> Result<u64, StoreError> {
+        let result = self.0.get(index).ok_or_else(|| StoreError("D1 left out a result".to_owned()))?;
+        let changes = result.meta()?.and_then(|meta| meta.changes);
+        changes.map(|changes| changes as u64).ok_or_else(|| StoreError("D1 gave no count of changes".to_owned()))
+    }
+}
+
+/// A count, as `SELECT COUNT(*) AS n` gives it.
+#[derive(Deserialize)]
+pub struct Count {
+    /// The number.
+    pub n: u64,
+}
