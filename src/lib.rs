@@ -1,1 +1,53 @@
-//! Rondo
+//! Rondo, one OpenAI-compatible address over a pool of Cerebras API keys: entry points and the route table.
+
+pub mod control;
+mod coordinator;
+pub mod platform;
+pub mod proxy;
+pub mod routes;
+pub mod store;
+
+use platform::assets;
+use platform::incoming::Incoming;
+use platform::respond::{Body, plain};
+use routes::{Side, Target};
+use worker::{Context, Env, event};
+
+/// What stands in for the admin page where there are no static files.
+const NO_PAGE: &[u8] = b"Rondo is running. The API is at /v1, the admin API at /api.\n";
+
+/// Every request. Never an error: whatever goes wrong has become an answer before.
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    let request = Incoming::new(request);
+    let (method, url) = (request.method(), request.url());
+    let (side, target) = routes::lookup(&method, routes::path_of(&url));
+    let response = match target {
+        Target::Chat => proxy::chat(&request, &env, &context).await,
+        Target::Models => proxy::models(&request, &env, None).await,
+        Target::Model(id) => proxy::models(&request, &env, Some(id)).await,
+        Target::Warming => proxy::warming(&request),
+        Target::Alive => proxy::alive(),
+        Target::Ready => proxy::ready(&env, false).await,
+        Target::Health => proxy::ready(&env, true).await,
+        Target::Home => home(request, &env).await,
+        Target::Control => control(request, env).await,
+        Target::Preflight => proxy::preflight(&request),
+        Target::WrongMethod(allow) => proxy::wrong_method(&request, allow).await,
+        Target::Nothing => proxy::nothing(&request).await,
+    };
+    debug_assert!(side != Side::Admin || target == Target::Control);
+    Ok(response)
+}
+
+async fn home(request: Incoming, env: &Env) -> web_sys::Response {
+    match assets::serve(env, &request.into_raw()).await {
+        Some(page) => page,
+        None => plain(200, &[("content-type", "text/plain; charset=utf-8")], &Body::Bytes(NO_PAGE)),
+    }
+}
+
+async fn control(request: Incoming, env: Env) -> web_sys::Response {
+    let response = control::handle(request.into_raw().into(), env).await;
+    response.into()
+}

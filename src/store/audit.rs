@@ -29,7 +29,8 @@ impl Deed<'_> {
     /// # Errors
     /// When D1 refuses a value.
     pub fn recorded(&self, db: &D1Database) -> Result<D1PreparedStatement, StoreError> {
-        let args = [Arg::Whole(self.at), Arg::Text(self.actor), Arg::Text(self.action), Arg::Text(self.detail)];
+        let args =
+            [Arg::Whole(self.at), Arg::Text(self.actor), Arg::Text(self.action), Arg::Text(self.detail)];
         let sql = "INSERT INTO audit (at, actor, action, detail) \
                    SELECT ?1, ?2, ?3, replace(?4, '{n}', changes()) WHERE changes() > 0";
         statement(db, sql, &args)

@@ -20,8 +20,7 @@ const COLUMNS: &str = "k.id, k.provider, k.masked, k.label, k.quota_group, k.wei
      coalesce(u.prompt_tokens, 0) AS prompt_tokens, coalesce(u.completion_tokens, 0) AS completion_tokens, \
      coalesce(u.last_used_at, 0) AS last_used_at";
 /// What may be deleted: a key that the environment still holds would come back at the next start.
-const DELETABLE: &str =
-    "(source <> 'env' OR (json_valid(options) AND options ->> 'left' IS NOT NULL))";
+const DELETABLE: &str = "(source <> 'env' OR (json_valid(options) AND options ->> 'left' IS NOT NULL))";
 
 /// A key as the admin page shows it.
 #[derive(Deserialize)]
@@ -74,7 +73,7 @@ pub async fn list(db: &D1Database, query: &KeyQuery, now: u64) -> Result<(Vec<Ke
     // `instr` and not LIKE: a pattern is at most 50 bytes, and % and _ are what people search for.
     let filter = format!(
         "(?2 IS NULL OR k.provider = ?2) AND (?3 IS NULL OR {STATE} = ?3) AND (?4 IS NULL OR k.quota_group = ?4) \
-         AND (?5 IS NULL OR instr(lower(k.label), ?5) OR instr(lower(k.masked), ?5) OR instr(k.id, ?5) \
+         AND (?5 IS NULL OR instr(lower(k.label), ?5) OR instr(lower(k.masked), ?5) OR instr(k.id, ?5) = 1 \
          OR instr(lower(coalesce(k.quota_group, '')), ?5))"
     );
     let filters = [
@@ -339,7 +338,8 @@ pub struct SealedRow {
     pub base_url: Option<String>,
 }
 
-const SEALED: &str = "SELECT id, provider, masked, sealed, label, quota_group, weight, enabled, base_url FROM keys";
+const SEALED: &str =
+    "SELECT id, provider, masked, sealed, label, quota_group, weight, enabled, base_url FROM keys";
 
 /// Chosen keys, at most `limit` in the order of their ids, those after `after`. A state is no choice here. One
 /// query.
@@ -355,7 +355,9 @@ pub async fn sealed(
     let query = match chosen {
         Chosen::Ids(ids) => statement(
             db,
-            &format!("{SEALED} WHERE id IN (SELECT value FROM json_each(?1)) AND id > ?2 ORDER BY id LIMIT ?3"),
+            &format!(
+                "{SEALED} WHERE id IN (SELECT value FROM json_each(?1)) AND id > ?2 ORDER BY id LIMIT ?3"
+            ),
             &[Arg::Text(&serde_json::to_string(ids)?), Arg::Text(after), Arg::Whole(limit as u64)],
         )?,
         Chosen::Status(_) | Chosen::All => statement(

@@ -70,7 +70,8 @@ pub async fn put(db: &D1Database, pool: &ModelPool, deed: &Deed<'_>) -> Result<b
 /// # Errors
 /// When D1 refuses.
 pub async fn delete(db: &D1Database, name: &str, deed: &Deed<'_>) -> Result<bool, StoreError> {
-    let delete = statement(db, "DELETE FROM pools WHERE name = ?1 AND name <> 'default'", &[Arg::Text(name)])?;
+    let delete =
+        statement(db, "DELETE FROM pools WHERE name = ?1 AND name <> 'default'", &[Arg::Text(name)])?;
     let [audit, epoch] = deed.committed(db)?;
     Ok(batch(db, vec![delete, audit, epoch]).await?.changes(0)? > 0)
 }

@@ -106,7 +106,11 @@ fn room(db: &D1Database, now: u64) -> Result<Vec<D1PreparedStatement>, StoreErro
     ])
 }
 
-fn insert(db: &D1Database, session: &NewSession<'_>, record: &str) -> Result<D1PreparedStatement, StoreError> {
+fn insert(
+    db: &D1Database,
+    session: &NewSession<'_>,
+    record: &str,
+) -> Result<D1PreparedStatement, StoreError> {
     statement(
         db,
         "INSERT INTO sessions (digest, created_at, expires_at) SELECT ?1, ?2, ?3 \

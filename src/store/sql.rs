@@ -69,7 +69,9 @@ impl Results {
     pub fn changes(&self, index: usize) -> Result<u64, StoreError> {
         let result = self.0.get(index).ok_or_else(|| StoreError("D1 left out a result".to_owned()))?;
         let changes = result.meta()?.and_then(|meta| meta.changes);
-        changes.map(|changes| changes as u64).ok_or_else(|| StoreError("D1 gave no count of changes".to_owned()))
+        changes
+            .map(|changes| changes as u64)
+            .ok_or_else(|| StoreError("D1 gave no count of changes".to_owned()))
     }
 }
 

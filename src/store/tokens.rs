@@ -13,7 +13,8 @@ const COLUMNS: &str = "t.id, t.name, t.masked, t.enabled, t.expires_at, t.models
      t.created_at, coalesce(u.requests, 0) AS requests, coalesce(u.errors, 0) AS errors, \
      coalesce(u.prompt_tokens, 0) AS prompt_tokens, coalesce(u.completion_tokens, 0) AS completion_tokens, \
      coalesce(u.last_used_at, 0) AS last_used_at";
-const FROM: &str = "FROM tokens t LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'token' AND u.id = t.id AND u.at = 0";
+const FROM: &str =
+    "FROM tokens t LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'token' AND u.id = t.id AND u.at = 0";
 
 /// A token as the admin page shows it.
 #[derive(Deserialize)]
@@ -120,8 +121,11 @@ pub async fn patch(
 ) -> Result<Option<TokenRow>, StoreError> {
     let models = fields.models.as_ref().map(serde_json::to_string).transpose()?;
     // A merge patch (RFC 7396): null takes a limit away, what is not named stays.
-    let limits: Map<String, Value> =
-        body.iter().filter(|(name, _)| LIMITS.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let limits: Map<String, Value> = body
+        .iter()
+        .filter(|(name, _)| LIMITS.contains(&name.as_str()))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     let named = |name: &str| Arg::Flag(body.contains_key(name));
     let update = statement(
         db,

@@ -27,7 +27,10 @@ pub fn split_batch(input: &str) -> Result<Vec<&str>, FieldError> {
     let mut found = Vec::new();
     for piece in pieces(input) {
         if found.len() == BATCH_KEYS {
-            return Err(FieldError::new("input", format!("holds more than {BATCH_KEYS} keys; send them in pieces")));
+            return Err(FieldError::new(
+                "input",
+                format!("holds more than {BATCH_KEYS} keys; send them in pieces"),
+            ));
         }
         found.push(piece);
     }
@@ -86,7 +89,9 @@ mod tests {
     #[test]
     fn a_key_is_visible_ascii_of_a_sane_length() {
         assert_eq!(check_key("csk-0123456789"), Ok(()));
-        for key in ["csk-short", "csk-with a space", "csk-ключключ", "csk-\u{7f}0123456789", &"k".repeat(4_097)] {
+        for key in
+            ["csk-short", "csk-with a space", "csk-ключключ", "csk-\u{7f}0123456789", &"k".repeat(4_097)]
+        {
             let problem = check_key(key).unwrap_err();
             assert!(!problem.contains(key), "the key itself is not shown");
         }

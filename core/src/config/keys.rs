@@ -3,20 +3,21 @@
 use super::import::check_key;
 use super::{FieldError, Fields};
 use crate::limits::input::{BASE_URL_BYTES, BULK_IDS, LABEL_CHARS, NAME_CHARS, ROW_ID_BYTES};
+use crate::pool::providers::{PROVIDERS, Provider};
 use crate::vault::Secret;
 use serde_json::{Map, Value};
 
 /// Largest weight of a key.
 pub const WEIGHT_MAX: u64 = 100;
-/// Providers whose keys are taken. Each needs a dialect in `wire`.
-pub const PROVIDERS: [&str; 1] = ["cerebras"];
+/// The provider of keys and models that name none.
+pub const DEFAULT_PROVIDER: &str = "cerebras";
 
 /// A key to add.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     /// The key itself.
     pub key: Secret<String>,
-    /// One of [`PROVIDERS`].
+    /// The id of a [`Provider`].
     pub provider: String,
     /// The operator's words for it.
     pub label: String,
@@ -58,7 +59,7 @@ impl NewKey {
 pub struct KeyBatch {
     /// The pasted text.
     pub input: Secret<String>,
-    /// One of [`PROVIDERS`].
+    /// The id of a [`Provider`].
     pub provider: String,
     /// The group all of them share.
     pub group: Option<String>,
@@ -84,7 +85,7 @@ impl KeyBatch {
     /// A `text/plain` body: keys of the default provider, each a group of its own.
     #[must_use]
     pub fn plain(input: String) -> Self {
-        Self { input: Secret::new(input), provider: PROVIDERS[0].to_owned(), group: None }
+        Self { input: Secret::new(input), provider: DEFAULT_PROVIDER.to_owned(), group: None }
     }
 }
 
@@ -108,7 +109,10 @@ impl KeyPatch {
     /// Names the field that is unknown or wrong; an empty body changes nothing and is an error too.
     pub fn parse(body: &Map<String, Value>) -> Result<Self, FieldError> {
         if body.is_empty() {
-            return Err(FieldError::new("", "the body changes nothing: send label, group, weight or enabled"));
+            return Err(FieldError::new(
+                "",
+                "the body changes nothing: send label, group, weight or enabled",
+            ));
         }
         let mut fields = Fields::new(body);
         let mut patch = Self::default();
@@ -164,9 +168,10 @@ impl Chosen {
         match (ids, status.is_empty()) {
             (Some(ids), true) => Ok(Self::Ids(ids)),
             (None, false) if super::list::KEY_STATES.contains(&status.as_str()) => Ok(Self::Status(status)),
-            (None, false) => {
-                Err(FieldError::new("status", format!("must be one of {}", super::list::KEY_STATES.join(", "))))
-            }
+            (None, false) => Err(FieldError::new(
+                "status",
+                format!("must be one of {}", super::list::KEY_STATES.join(", ")),
+            )),
             _ => Err(FieldError::new("ids", "send either ids or status")),
         }
     }
@@ -197,13 +202,22 @@ fn ids(fields: &mut Fields<'_>, max: usize) -> Result<Option<Vec<String>>, Field
 }
 
 fn provider(fields: &mut Fields<'_>) -> Result<String, FieldError> {
-    let mut provider = PROVIDERS[0].to_owned();
+    let mut provider = DEFAULT_PROVIDER.to_owned();
     fields.text("provider", 64, &mut provider)?;
-    if PROVIDERS.contains(&provider.as_str()) {
-        Ok(provider)
-    } else {
-        Err(FieldError::new("provider", format!("must be one of {}", PROVIDERS.join(", "))))
+    check_provider(&provider).map_err(|problem| FieldError::new("provider", problem))?;
+    Ok(provider)
+}
+
+/// Whether a provider is known.
+///
+/// # Errors
+/// A sentence that names those that are.
+pub fn check_provider(id: &str) -> Result<(), String> {
+    if Provider::find(id).is_some() {
+        return Ok(());
     }
+    let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.id).collect();
+    Err(format!("must be one of {}", known.join(", ")))
 }
 
 /// A text counted in characters.
@@ -304,10 +318,18 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_only() {
-        for url in ["http://127.0.0.1:99/x", "http://localhost", "http://[::1]:8080", "https://api.example.com/v1"] {
+        for url in
+            ["http://127.0.0.1:99/x", "http://localhost", "http://[::1]:8080", "https://api.example.com/v1"]
+        {
             assert_eq!(check_base_url(url), Ok(()), "{url}");
         }
-        for url in ["http://127.0.0.1.evil.com", "http://localhost.evil.com", "ftp://x", "https://a b", "https://x?y"] {
+        for url in [
+            "http://127.0.0.1.evil.com",
+            "http://localhost.evil.com",
+            "ftp://x",
+            "https://a b",
+            "https://x?y",
+        ] {
             assert!(check_base_url(url).is_err(), "{url}");
         }
     }
@@ -317,16 +339,26 @@ mod tests {
         let patch = KeyPatch::parse(body(&json!({"group": null, "enabled": false}))).unwrap();
         assert_eq!(patch, KeyPatch { group: Some(None), enabled: Some(false), ..KeyPatch::default() });
         assert_eq!(patch.names(), "group enabled=false");
-        for (value, field) in [(json!({}), ""), (json!({"key": "x"}), "key"), (json!({"enabled": 1}), "enabled")] {
+        for (value, field) in
+            [(json!({}), ""), (json!({"key": "x"}), "key"), (json!({"enabled": 1}), "enabled")]
+        {
             assert_eq!(KeyPatch::parse(body(&value)).unwrap_err().field, field);
         }
     }
 
     #[test]
     fn a_bulk_delete_takes_either_ids_or_a_state() {
-        assert_eq!(Chosen::for_delete(body(&json!({"ids": ["k_1"]}))).unwrap(), Chosen::Ids(vec!["k_1".into()]));
-        assert_eq!(Chosen::for_delete(body(&json!({"status": "invalid"}))).unwrap(), Chosen::Status("invalid".into()));
-        for value in [json!({}), json!({"ids": []}), json!({"ids": ["a"], "status": "invalid"}), json!({"ids": [1]})] {
+        assert_eq!(
+            Chosen::for_delete(body(&json!({"ids": ["k_1"]}))).unwrap(),
+            Chosen::Ids(vec!["k_1".into()])
+        );
+        assert_eq!(
+            Chosen::for_delete(body(&json!({"status": "invalid"}))).unwrap(),
+            Chosen::Status("invalid".into())
+        );
+        for value in
+            [json!({}), json!({"ids": []}), json!({"ids": ["a"], "status": "invalid"}), json!({"ids": [1]})]
+        {
             assert_eq!(Chosen::for_delete(body(&value)).unwrap_err().field, "ids", "{value}");
         }
         assert_eq!(Chosen::for_delete(body(&json!({"status": "x"}))).unwrap_err().field, "status");
@@ -335,7 +367,10 @@ mod tests {
     #[test]
     fn a_bulk_test_without_ids_is_about_all() {
         assert_eq!(Chosen::for_test(&Map::new(), 3).unwrap(), Chosen::All);
-        assert_eq!(Chosen::for_test(body(&json!({"ids": ["1", "2", "3", "4"]})), 3).unwrap_err().field, "ids");
+        assert_eq!(
+            Chosen::for_test(body(&json!({"ids": ["1", "2", "3", "4"]})), 3).unwrap_err().field,
+            "ids"
+        );
     }
 
     #[test]

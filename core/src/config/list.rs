@@ -84,7 +84,7 @@ pub struct KeyQuery {
     pub status: Option<String>,
     /// Only this quota group.
     pub group: Option<String>,
-    /// A text within label, masked key, id or group, whatever its case (ASCII).
+    /// A text within label, masked key or group, whatever its case (ASCII), or the beginning of an id.
     pub search: Option<String>,
     /// One of [`KEY_ORDERS`], and whether it goes down.
     pub order: Option<(&'static str, bool)>,
@@ -112,7 +112,12 @@ impl KeyQuery {
                 "sort" => {
                     let (down, by) = value.strip_prefix('-').map_or((false, value), |by| (true, by));
                     let order = KEY_ORDERS.iter().find(|order| **order == by);
-                    let wrong = || FieldError::new(name, format!("must be one of {}, or with a - before", KEY_ORDERS.join(", ")));
+                    let wrong = || {
+                        FieldError::new(
+                            name,
+                            format!("must be one of {}, or with a - before", KEY_ORDERS.join(", ")),
+                        )
+                    };
                     query.order = Some((order.ok_or_else(wrong)?, down));
                 }
                 _ => {
@@ -156,8 +161,14 @@ mod tests {
 
     #[test]
     fn parameters_are_read_and_empty_ones_are_none() {
-        let query =
-            parsed(&[("q", "AbC"), ("status", "invalid"), ("sort", "-requests"), ("page", "3"), ("group", "")]).unwrap();
+        let query = parsed(&[
+            ("q", "AbC"),
+            ("status", "invalid"),
+            ("sort", "-requests"),
+            ("page", "3"),
+            ("group", ""),
+        ])
+        .unwrap();
         assert_eq!(query.search.as_deref(), Some("abc"));
         assert_eq!(query.status.as_deref(), Some("invalid"));
         assert_eq!(query.order, Some(("requests", true)));

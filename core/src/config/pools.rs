@@ -1,6 +1,6 @@
 //! The body of `PUT /api/models/{pool}`.
 
-use super::keys::{PROVIDERS, WEIGHT_MAX};
+use super::keys::{DEFAULT_PROVIDER, WEIGHT_MAX, check_provider};
 use super::{DEFAULT_POOL, FieldError, Fields, Member, ModelPool, Strategy};
 use crate::limits::input::{MODEL_ID_BYTES, POOL_MEMBERS};
 use serde_json::{Map, Value};
@@ -62,7 +62,7 @@ pub fn parse_pool(name: &str, body: &Map<String, Value>) -> Result<ModelPool, Fi
 
 fn parse_member(value: &Value) -> Result<Member, FieldError> {
     let mut member =
-        Member { model: String::new(), provider: PROVIDERS[0].to_owned(), weight: 1, enabled: true };
+        Member { model: String::new(), provider: DEFAULT_PROVIDER.to_owned(), weight: 1, enabled: true };
     match value {
         Value::String(model) => model.trim().clone_into(&mut member.model),
         Value::Object(body) => {
@@ -80,13 +80,12 @@ fn parse_member(value: &Value) -> Result<Member, FieldError> {
         _ => return Err(FieldError::new("members", "each must be a model's id or an object")),
     }
     let model = &member.model;
-    if model.is_empty() || model.len() > MODEL_ID_BYTES || !model.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if model.is_empty() || model.len() > MODEL_ID_BYTES || !model.bytes().all(|byte| byte.is_ascii_graphic())
+    {
         let rule = format!("must be 1 to {MODEL_ID_BYTES} visible ASCII characters");
         return Err(FieldError::new("members.model", rule));
     }
-    if !PROVIDERS.contains(&member.provider.as_str()) {
-        return Err(FieldError::new("members.provider", format!("must be one of {}", PROVIDERS.join(", "))));
-    }
+    check_provider(&member.provider).map_err(|problem| FieldError::new("members.provider", problem))?;
     Ok(member)
 }
 

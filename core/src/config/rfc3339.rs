@@ -33,7 +33,13 @@ pub fn parse(text: &str) -> Option<u64> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_of(year, month) || hour > 23 || minute > 59 || second > 60 {
+    if !(1..=12).contains(&month)
+        || day < 1
+        || day > days_of(year, month)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
         return None;
     }
     let mut rest = text.get(19..)?;
@@ -118,7 +124,9 @@ mod tests {
     #[test]
     fn offsets_fractions_and_the_lower_case_are_read() {
         let noon = parse("2026-11-21T12:00:00Z").unwrap();
-        for text in ["2026-11-21T14:00:00+02:00", "2026-11-21t06:30:00.0-05:30", "2026-11-21 12:00:00.000000z"] {
+        for text in
+            ["2026-11-21T14:00:00+02:00", "2026-11-21t06:30:00.0-05:30", "2026-11-21 12:00:00.000000z"]
+        {
             assert_eq!(parse(text), Some(noon), "{text}");
         }
         assert_eq!(parse("2026-11-21T12:00:00.5Z"), Some(noon + 500));

@@ -50,10 +50,18 @@ impl TokenFields {
             Some(Value::Null) => self.expires_at = None,
             Some(value) => {
                 let time = value.as_str().and_then(rfc3339::parse);
-                let wrong = || FieldError::new("expires_at", "must be a time like 2027-01-31T12:00:00Z, or null for never");
+                let wrong = || {
+                    FieldError::new(
+                        "expires_at",
+                        "must be a time like 2027-01-31T12:00:00Z, or null for never",
+                    )
+                };
                 let time = time.ok_or_else(wrong)?;
                 if time <= now {
-                    return Err(FieldError::new("expires_at", "must be in the future; to stop a token set enabled to false"));
+                    return Err(FieldError::new(
+                        "expires_at",
+                        "must be in the future; to stop a token set enabled to false",
+                    ));
                 }
                 self.expires_at = Some(time);
             }
@@ -102,7 +110,10 @@ fn checked_models(models: Vec<String>) -> Result<Vec<String>, FieldError> {
     for model in models {
         let model = model.trim();
         if model.is_empty() || model.len() > MODEL_ID_BYTES || model.chars().any(char::is_control) {
-            return Err(FieldError::new("models", format!("holds a name that is empty or longer than {MODEL_ID_BYTES} bytes")));
+            return Err(FieldError::new(
+                "models",
+                format!("holds a name that is empty or longer than {MODEL_ID_BYTES} bytes"),
+            ));
         }
         if !kept.iter().any(|known| known == model) {
             kept.push(model.to_owned());
@@ -171,7 +182,10 @@ mod tests {
         assert_eq!(fields.models.as_deref(), Some(["m".to_owned(), "n".to_owned()].as_slice()));
         let patch = json!({"expires_at": null, "models": null, "requests_per_minute": null});
         fields.patch(patch.as_object().unwrap(), NOW).unwrap();
-        assert_eq!((fields.expires_at, &fields.models, fields.limits.requests_per_minute), (None, &None, None));
+        assert_eq!(
+            (fields.expires_at, &fields.models, fields.limits.requests_per_minute),
+            (None, &None, None)
+        );
         assert_eq!(fields.limits.tokens_per_month, Some(1_000_000));
         assert!(fields.metrics);
     }
@@ -200,7 +214,10 @@ mod tests {
         let before = fields.clone();
         assert!(fields.patch(json!({"enabled": false, "metrics": 1}).as_object().unwrap(), NOW).is_err());
         assert_eq!(fields, before);
-        assert_eq!(fields.patch(json!({"token": "sixteen-characters"}).as_object().unwrap(), NOW).unwrap_err().field, "token");
+        assert_eq!(
+            fields.patch(json!({"token": "sixteen-characters"}).as_object().unwrap(), NOW).unwrap_err().field,
+            "token"
+        );
     }
 
     #[test]

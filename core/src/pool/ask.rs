@@ -74,7 +74,7 @@ impl Pool {
             return Given::Refused(RefusedWhy::NoModel);
         }
         self.roster.exclude(&want.exclude_keys);
-        let failed = !want.exclude_keys.is_empty() || !want.exclude_models.is_empty();
+        let failed = want.attempts_left < self.snapshot.settings.attempt_budget;
         let count = if failed { CANDIDATES.min(want.attempts_left.max(1)) } else { 1 };
         let mut grants: Vec<Grant> = Vec::new();
         while grants.len() < count as usize {

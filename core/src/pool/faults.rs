@@ -13,6 +13,8 @@ pub const MODEL_GONE_FOR_MS: u64 = 10 * 60_000;
 pub const COOLING_UNSTATED_MS: u64 = 2_000;
 /// The longest cooling without a stated time.
 pub const COOLING_UNSTATED_MAX_MS: u64 = 60_000;
+/// The shortest cooling: a stated wait of zero must not become a loop.
+pub const COOLING_MIN_MS: u64 = 100;
 /// The longest stated cooling that is believed: day quotas reset within a day.
 pub const COOLING_MAX_MS: u64 = 25 * 3_600_000;
 /// A key's first rest after a fault of the upstream; doubles with each in a row.
@@ -40,6 +42,8 @@ pub fn classify(status: u16, error: &UpstreamError, stated_wait: bool) -> Fault 
     match status {
         401 => Fault::Key,
         402 => Fault::Payment,
+        // A page of whatever stands in front of the upstream never says anything of a key.
+        403 if !error.structured => Fault::Path,
         403 if names(&["wrong_api_key", "invalid_api_key", "authentication_error"])
             || error.param.eq_ignore_ascii_case("api_key")
             || says(&["api key", "api_key", "not authenticated"]) =>
@@ -81,10 +85,11 @@ impl Fault {
         self != Self::Client
     }
 
-    /// Whether this request must not use the same key again.
+    /// Whether this request must not use the same key again. Not after a quota 429: the key's group cools until
+    /// it can serve again, which may well be within this request's deadline.
     #[must_use]
     pub fn excludes_key(self) -> bool {
-        matches!(self, Self::Quota | Self::Key | Self::Payment | Self::Upstream | Self::Timeout | Self::Lost)
+        matches!(self, Self::Key | Self::Payment | Self::Upstream | Self::Timeout | Self::Lost)
     }
 
     /// Whether this request must not use the same model again.
@@ -127,6 +132,7 @@ mod tests {
             kind: kind.into(),
             param: param.into(),
             code: code.into(),
+            structured: true,
             ..UpstreamError::default()
         }
     }

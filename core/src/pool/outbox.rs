@@ -63,7 +63,9 @@ impl Outbox {
 
     /// The call failed: its reports wait again, first in line.
     pub fn lost(&mut self, flight: Option<Flight>) {
-        let Some(at) = self.underway.iter().position(|underway| Some(underway.flight) == flight) else { return };
+        let Some(at) = self.underway.iter().position(|underway| Some(underway.flight) == flight) else {
+            return;
+        };
         let underway = self.underway.swap_remove(at);
         for settle in underway.settles.into_iter().rev() {
             self.waiting.push_front((underway.since, settle));

@@ -69,9 +69,10 @@ pub fn after(failure: Failure) -> ApiError {
         Fault::Lost => ApiError::upstream_unavailable(),
         Fault::Upstream => match status {
             408 => ApiError::upstream_timeout(),
-            429 | 503 => {
-                ApiError { retry_after_ms: retry_after_ms.or(Some(QUEUE_RETRY_MS)), ..client_error(status, error) }
-            }
+            429 | 503 => ApiError {
+                retry_after_ms: retry_after_ms.or(Some(QUEUE_RETRY_MS)),
+                ..client_error(status, error)
+            },
             500..=599 => client_error(status, error),
             _ => ApiError::upstream_unavailable(),
         },
@@ -86,7 +87,9 @@ pub fn refused(why: RefusedWhy, asked: Option<&str>, last: Option<Failure>) -> A
     match (why, last) {
         (RefusedWhy::Token, _) => ApiError::invalid_api_key(),
         // The last key was refused or unpaid: what is left to say is that there is none.
-        (RefusedWhy::KeysExhausted, Some(last)) if !matches!(last.fault, Fault::Key | Fault::Payment) => after(last),
+        (RefusedWhy::KeysExhausted, Some(last)) if !matches!(last.fault, Fault::Key | Fault::Payment) => {
+            after(last)
+        }
         (RefusedWhy::KeysExhausted | RefusedWhy::NoActiveKey, _) => unavailable(ApiError::no_active_keys()),
         (RefusedWhy::NoModel, Some(last)) => after(last),
         (RefusedWhy::NoModel, None) => ApiError::model_not_found(asked),
@@ -150,7 +153,8 @@ mod tests {
     use super::*;
 
     fn failure(fault: Fault, status: u16) -> Failure {
-        let error = UpstreamError { message: "words".into(), kind: "kind".into(), ..UpstreamError::default() };
+        let error =
+            UpstreamError { message: "words".into(), kind: "kind".into(), ..UpstreamError::default() };
         Failure { status, error, ..Failure::silent(fault) }
     }
 
@@ -220,7 +224,9 @@ mod tests {
     #[test]
     fn only_a_sound_completion_is_an_answer() {
         assert!(is_answer(br#"{"choices":[],"error":null}"#));
-        for body in ["", "{}", "[]", "<html>", r#"{"choices":[]"#, r#"{"choices":[],"error":{"message":"x"}}"#] {
+        for body in
+            ["", "{}", "[]", "<html>", r#"{"choices":[]"#, r#"{"choices":[],"error":{"message":"x"}}"#]
+        {
             assert!(!is_answer(body.as_bytes()), "{body}");
         }
     }
@@ -228,7 +234,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let answer = not_working("D1 is not bound", Some("DB"));
-        assert_eq!((answer.status, answer.code.as_ref(), answer.param.as_ref()), (503, "not_configured", "DB"));
+        assert_eq!(
+            (answer.status, answer.code.as_ref(), answer.param.as_ref()),
+            (503, "not_configured", "DB")
+        );
         assert!(answer.message.contains("D1 is not bound"));
         assert_eq!(not_working("it fails", None).code, "not_ready");
     }

@@ -68,10 +68,18 @@ mod tests {
     fn a_base_is_understood_with_and_without_its_version() {
         let cerebras = Provider::find("cerebras").unwrap();
         let expected = "http://127.0.0.1:9/v1/chat/completions";
-        for base in ["http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/v1", " http://127.0.0.1:9/v1// "] {
+        for base in [
+            "http://127.0.0.1:9",
+            "http://127.0.0.1:9/",
+            "http://127.0.0.1:9/v1",
+            " http://127.0.0.1:9/v1// ",
+        ] {
             assert_eq!(cerebras.chat_url(Some(base)), expected, "{base}");
         }
-        assert_eq!(cerebras.chat_url(Some("https://gate.example/team")), "https://gate.example/team/v1/chat/completions");
+        assert_eq!(
+            cerebras.chat_url(Some("https://gate.example/team")),
+            "https://gate.example/team/v1/chat/completions"
+        );
     }
 
     #[test]

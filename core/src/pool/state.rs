@@ -6,7 +6,7 @@
 
 use super::books::{Books, Counter, Dim};
 use super::faults::{
-    COOLING_MAX_MS, COOLING_UNSTATED_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS, MODEL_GONE_FOR_MS, QUEUE_PAUSE_MS,
+    COOLING_MAX_MS, COOLING_MIN_MS, COOLING_UNSTATED_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS, MODEL_GONE_FOR_MS, QUEUE_PAUSE_MS,
     REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
 };
 use super::fallback::KnownKey;
@@ -315,7 +315,7 @@ impl Pool {
         });
         let Some(entry) = cooling.get_mut(place) else { return };
         let wait = match attempt.retry_after_ms {
-            Some(stated) => stated.min(COOLING_MAX_MS),
+            Some(stated) => stated.clamp(COOLING_MIN_MS, COOLING_MAX_MS),
             None => {
                 // Several requests in flight can bounce off the same empty bucket: that is one strike.
                 if now >= entry.until {

@@ -329,7 +329,7 @@ fn a_mark_that_breaks_off_is_made_whole() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn how_the_stream_is_cut_changes_nothing(cuts in prop::collection::vec(any::<usize>(), 0..40), crlf in any::<bool>()) {

@@ -1,0 +1,122 @@
+//! What the admin API says to the Coordinator. Every call is raced against a timer: a hung object must not hang
+//! an admin.
+
+use super::problem::Problem;
+use crate::platform::race::within;
+use crate::platform::{env, log};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+use worker::{Env, Method, Request, RequestInit};
+
+/// Name of the one object.
+const NAME: &str = "main";
+/// Most a change waits for its announcement; a lost one is found at the next flush.
+const CHANGED_MS: u64 = 2_000;
+/// Most a list waits for numbers in flight.
+const FLUSH_MS: u64 = 2_000;
+/// Most other calls wait.
+const CALL_MS: u64 = 2_000;
+/// A first start migrates the schema.
+const READY_MS: u64 = 10_000;
+
+/// The Coordinator did not answer, or not with what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
+
+async fn call<T: DeserializeOwned>(env: &Env, path: &str, body: &Value, limit_ms: u64) -> Result<T, Silent> {
+    let exchange = async {
+        let namespace = env.durable_object("COORDINATOR")?;
+        let stub = match env::text(env, "LOCATION_HINT") {
+            Some(hint) => namespace.get_by_name_with_location_hint(NAME, &hint)?,
+            None => namespace.get_by_name(NAME)?,
+        };
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body.to_string())));
+        let request = Request::new_with_init(&format!("http://coordinator/{path}"), &init)?;
+        let mut response = stub.fetch_with_request(request).await?;
+        let text = response.text().await?;
+        Ok::<_, worker::Error>((response.status_code(), text))
+    };
+    match within(limit_ms, exchange).await {
+        Some(Ok((200, text))) => serde_json::from_str(&text).map_err(|_| Silent),
+        Some(Ok((status, _))) => {
+            log::warn("coordinator_refused", &json!({"call": path, "status": status}));
+            Err(Silent)
+        }
+        Some(Err(_)) | None => {
+            log::warn("coordinator_silent", &json!({"call": path}));
+            Err(Silent)
+        }
+    }
+}
+
+/// Tells it that the configuration changed.
+pub async fn changed(env: &Env) {
+    let _ = call::<Value>(env, "changed", &json!({}), CHANGED_MS).await;
+}
+
+/// Has it write what it holds, so that numbers read next are true. What it cannot write in time is missing.
+pub async fn flush(env: &Env) {
+    let _ = call::<Value>(env, "flush", &json!({}), FLUSH_MS).await;
+}
+
+/// Wakes it, so that it brings the schema up to date and makes the wrapped keys.
+pub async fn wake(env: &Env) {
+    let _ = call::<Value>(env, "ready", &json!({}), READY_MS).await;
+}
+
+#[derive(Deserialize)]
+struct Place {
+    allowed: bool,
+    retry_after_ms: Option<u64>,
+}
+
+/// Takes a place in the limiter before a secret is checked.
+///
+/// # Errors
+/// 429 when there is none, 503 when nobody can tell.
+pub async fn begin_attempt(env: &Env, address: &str) -> Result<(), Problem> {
+    let place = call::<Place>(env, "limiter", &json!({"op": "begin", "address": address}), CALL_MS).await;
+    match place {
+        Ok(Place { allowed: true, .. }) => Ok(()),
+        Ok(Place { retry_after_ms, .. }) => Err(Problem::slow_down(retry_after_ms.unwrap_or(60_000))),
+        Err(Silent) => Err(Problem::unavailable(
+            "the Coordinator does not answer, so attempts cannot be counted; try again in a moment",
+        )),
+    }
+}
+
+/// Gives the place back after a right secret.
+pub async fn attempt_succeeded(env: &Env, address: &str) {
+    let _ = call::<Value>(env, "limiter", &json!({"op": "succeeded", "address": address}), CALL_MS).await;
+}
+
+/// A key's state after a test.
+#[derive(Debug, Deserialize)]
+pub struct State {
+    /// As in key lists.
+    pub status: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Unix milliseconds.
+    pub until: Option<u64>,
+}
+
+/// Reports a key test and gets the state that follows.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn tested(
+    env: &Env,
+    key: &str,
+    model: &str,
+    outcome: &str,
+    status: u16,
+    retry_after_ms: Option<u64>,
+) -> Result<State, Silent> {
+    let report = json!({"key": key, "model": model, "outcome": outcome, "status": status,
+        "retry_after_ms": retry_after_ms});
+    call(env, "tested", &report, CALL_MS).await
+}

@@ -1,0 +1,102 @@
+//! `/api/keys`: the list, changes, deletion.
+
+use super::call::{BODY_BYTES, Call};
+use super::coordinator;
+use super::problem::{Outcome, Problem};
+use super::time_text;
+use crate::platform::json::Reply;
+use crate::store::keys::{self, Deleted, KeyRow};
+use rondo_core::config::keys::{Chosen, KeyPatch};
+use rondo_core::config::list::KeyQuery;
+use serde_json::{Value, json};
+
+/// A key as the API shows it. The secret is in no row that comes here.
+#[must_use]
+pub fn item(row: &KeyRow) -> Value {
+    let resting = matches!(row.state.as_str(), "cooling" | "suspended" | "invalid");
+    json!({
+        "id": row.id,
+        "provider": row.provider,
+        "masked": row.masked,
+        "label": row.label,
+        "group": row.quota_group,
+        "weight": row.weight,
+        "enabled": row.enabled != 0,
+        "status": row.state,
+        "reason": row.reason.as_ref().filter(|_| resting),
+        "until": time_text(row.until).filter(|_| resting),
+        "source": row.source,
+        "variable": row.variable,
+        "base_url": row.base_url,
+        "created_at": time_text(Some(row.created_at)),
+        "last_used_at": time_text(Some(row.last_used_at)),
+        "requests": row.requests,
+        "prompt_tokens": row.prompt_tokens,
+        "completion_tokens": row.completion_tokens,
+        "errors": row.errors,
+    })
+}
+
+/// 404.
+#[must_use]
+pub fn unknown() -> Problem {
+    Problem::not_found("there is no key with this id")
+}
+
+/// `GET /api/keys`. Two queries.
+pub async fn list(call: &Call) -> Outcome {
+    let pairs = call.query();
+    let query = KeyQuery::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    coordinator::flush(&call.env).await;
+    let (rows, total) = keys::list(&call.db, &query, call.now).await?;
+    Ok(Reply::new(200).json(&json!({
+        "items": rows.iter().map(item).collect::<Vec<_>>(),
+        "total": total,
+        "page": query.page.page,
+        "per_page": query.page.per_page,
+    })))
+}
+
+/// `PATCH /api/keys/{id}`. Four queries.
+pub async fn patch(call: &Call, id: &str) -> Outcome {
+    let patch = KeyPatch::parse(&call.object(BODY_BYTES).await?)?;
+    let (actor, detail) = (call.actor(), format!("{id} {}", patch.names()));
+    let deed = call.deed(&actor, "key.patch", &detail);
+    let row = keys::patch(&call.db, id, &patch, &deed).await?.ok_or_else(unknown)?;
+    call.announce().await;
+    Ok(Reply::new(200).json(&item(&row)))
+}
+
+/// `DELETE /api/keys/{id}`. Four queries.
+pub async fn delete(call: &Call, id: &str) -> Outcome {
+    let actor = call.actor();
+    match keys::delete(&call.db, id, &call.deed(&actor, "key.delete", id)).await? {
+        Deleted::Unknown => Err(unknown()),
+        Deleted::Environment(variable) => Err(Problem::conflict(format!(
+            "this key comes from the environment: take it out of {variable} and start again"
+        ))),
+        Deleted::Gone => {
+            call.announce().await;
+            Ok(Reply::new(204).empty())
+        }
+    }
+}
+
+/// `POST /api/keys/delete`. Three queries, whatever the number.
+pub async fn delete_many(call: &Call) -> Outcome {
+    let chosen = Chosen::for_delete(&call.object(BODY_BYTES).await?)?;
+    let detail = match &chosen {
+        Chosen::Status(status) => {
+            // What is chosen by state must be chosen by the state it has now.
+            coordinator::flush(&call.env).await;
+            format!("{{n}} keys with status {status}")
+        }
+        Chosen::Ids(_) | Chosen::All => "{n} keys".to_owned(),
+    };
+    let actor = call.actor();
+    let deleted = keys::delete_many(&call.db, &chosen, &call.deed(&actor, "key.delete", &detail)).await?;
+    if deleted > 0 {
+        call.announce().await;
+    }
+    Ok(Reply::new(200).json(&json!({"deleted": deleted})))
+}

@@ -1,0 +1,160 @@
+//! The client's request, with few crossings: header names are kept as JavaScript strings.
+
+use super::streams::Source;
+use js_sys::{JsString, Promise, Uint8Array};
+use std::cell::OnceCell;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The platform's `Request`.
+    #[derive(Clone, Debug)]
+    pub type ClientRequest;
+    #[wasm_bindgen(method, getter)]
+    fn method(this: &ClientRequest) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn url(this: &ClientRequest) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn headers(this: &ClientRequest) -> ClientHeaders;
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &ClientRequest) -> Option<Source>;
+    #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
+    fn array_buffer(this: &ClientRequest) -> Result<Promise, JsValue>;
+
+    #[derive(Clone, Debug)]
+    type ClientHeaders;
+    #[wasm_bindgen(method, catch, js_name = get)]
+    fn js_get(this: &ClientHeaders, name: &JsString) -> Result<Option<String>, JsValue>;
+}
+
+/// Header names, kept as JavaScript strings once per isolate.
+pub struct Names<const N: usize> {
+    names: [&'static str; N],
+    kept: OnceCell<[JsString; N]>,
+}
+
+impl<const N: usize> Names<N> {
+    /// These names; to be held in a `thread_local`.
+    #[must_use]
+    pub const fn new(names: [&'static str; N]) -> Self {
+        Self { names, kept: OnceCell::new() }
+    }
+
+    /// The names as JavaScript strings, in their order.
+    pub fn kept(&self) -> &[JsString; N] {
+        self.kept.get_or_init(|| self.names.map(JsString::from))
+    }
+}
+
+/// The longest unwanted body that is read all the same.
+const DISCARDED_BYTES: usize = 256 * 1024;
+
+/// How much of a body that is too large is read, and for how long.
+const DRAINED_BYTES: usize = 128 * 1024 * 1024;
+const DRAINED_MS: u64 = 10_000;
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// More bytes than allowed.
+    TooLarge,
+    /// The client broke off.
+    Lost,
+}
+
+/// The client's request.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    raw: ClientRequest,
+    headers: ClientHeaders,
+}
+
+impl Incoming {
+    /// Takes over the platform's request.
+    #[must_use]
+    pub fn new(request: web_sys::Request) -> Self {
+        let raw: ClientRequest = request.unchecked_into();
+        let headers = raw.headers();
+        Self { raw, headers }
+    }
+
+    /// The platform's request again, for whoever handles it.
+    #[must_use]
+    pub fn into_raw(self) -> web_sys::Request {
+        self.raw.unchecked_into()
+    }
+
+    /// The method as it came.
+    #[must_use]
+    pub fn method(&self) -> String {
+        self.raw.method()
+    }
+
+    /// The absolute URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.raw.url()
+    }
+
+    /// These headers, in the order of the names.
+    pub fn headers<const N: usize>(&self, names: &Names<N>) -> [Option<String>; N] {
+        names.kept().each_ref().map(|name| self.headers.js_get(name).ok().flatten())
+    }
+
+    /// One header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.js_get(&name.into()).ok().flatten()
+    }
+
+    /// Reads a body that nobody wants, if it is short. Answered without, the server would close the connection,
+    /// and a client that reuses it at that moment sees its next request fail.
+    pub async fn discard(&self) {
+        let length = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+        if length.is_some_and(|length| (1..=DISCARDED_BYTES).contains(&length))
+            && let Ok(body) = self.raw.array_buffer()
+        {
+            let _ = JsFuture::from(body).await;
+        }
+    }
+
+    /// Reads on after the answer "too large", within bounds: a client that is still sending when the connection
+    /// closes may never read the answer.
+    pub async fn drain(&self) {
+        let Some(Ok(mut reader)) = self.raw.body().map(|source| source.reader()) else { return };
+        let reading = async {
+            let mut drained = 0_usize;
+            while let Ok(Some(chunk)) = reader.read().await {
+                drained = drained.saturating_add(chunk.length() as usize);
+                if drained > DRAINED_BYTES {
+                    break;
+                }
+            }
+        };
+        let _ = super::race::within(DRAINED_MS, reading).await;
+        reader.cancel();
+    }
+
+    /// The whole body, at most `limit` bytes. A stated length (already compared with `limit` by the caller)
+    /// is held to by HTTP itself and read natively; without one the bytes are counted.
+    ///
+    /// # Errors
+    /// [`BodyError`].
+    pub async fn body(&self, length_known: bool, limit: usize) -> Result<Uint8Array, BodyError> {
+        if length_known {
+            let buffer = self.raw.array_buffer().map_err(|_| BodyError::Lost)?;
+            let bytes = Uint8Array::new(&JsFuture::from(buffer).await.map_err(|_| BodyError::Lost)?);
+            return if bytes.length() as usize > limit { Err(BodyError::TooLarge) } else { Ok(bytes) };
+        }
+        let Some(source) = self.raw.body() else { return Ok(Uint8Array::new_with_length(0)) };
+        match super::body::collect(&source, limit).await {
+            Ok(super::body::Collected::Whole(bytes)) => Ok(bytes),
+            Ok(super::body::Collected::More { reader, .. }) => {
+                let _ = reader.release();
+                Err(BodyError::TooLarge)
+            }
+            Err(_) => Err(BodyError::Lost),
+        }
+    }
+}

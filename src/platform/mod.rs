@@ -1,0 +1,17 @@
+//! All JavaScript glue lives here: time, randomness, fetch, streams, bindings, logs.
+
+pub mod assets;
+pub mod body;
+pub mod coordinator;
+pub mod env;
+pub mod fetch;
+pub mod incoming;
+pub mod json;
+pub mod log;
+pub mod pbkdf2;
+pub mod race;
+pub mod random;
+pub mod respond;
+pub mod streams;
+pub mod time;
+pub mod url;

@@ -1,0 +1,20 @@
+//! The data plane: what clients call. One file for each step of a request, `request` takes them in order.
+
+mod answer;
+mod ask;
+mod authenticate;
+mod gate;
+mod models;
+mod open;
+mod read;
+mod request;
+mod send;
+mod settle;
+mod silent;
+mod state;
+mod stream;
+mod wait;
+
+pub use models::models;
+pub use open::{alive, internal, nothing, preflight, ready, warming, wrong_method};
+pub use request::chat;

@@ -1,0 +1,118 @@
+//! Sending one attempt: the key is opened here and nowhere else, and what comes back that is no success is read
+//! and classified.
+
+use super::authenticate::Client;
+use super::read::Body;
+use super::settle::Ledger;
+use super::state;
+use crate::platform::body::beginning;
+use crate::platform::fetch::{Abort, Incoming, KeyHeader, Outgoing, post};
+use crate::platform::race::within;
+use crate::platform::{log, time};
+use rondo_core::config::Timeouts;
+use rondo_core::limits::request::ERROR_BODY_BYTES;
+use rondo_core::pool::faults::classify;
+use rondo_core::pool::outcome::Failure;
+use rondo_core::pool::protocol::{Fault, Grant};
+use rondo_core::pool::providers::{self, Provider};
+use rondo_core::wire::errors::parse_upstream;
+use rondo_core::wire::headers::{exhausted_reset_ms, rate_limits, retry_after_ms};
+use serde_json::json;
+
+/// An answer of status 2xx, its body unread.
+pub struct Sent {
+    /// Ends the exchange.
+    pub abort: Abort,
+    /// The answer.
+    pub answer: Incoming,
+    /// What is known for the report.
+    pub ledger: Ledger,
+}
+
+/// An attempt that failed before the gate.
+pub struct Failed {
+    /// Why.
+    pub failure: Failure,
+    /// What is known for the report.
+    pub ledger: Ledger,
+}
+
+/// How long reading an error's body may take: it decides whose fault it was, no more.
+const ERROR_BODY_MS: u64 = 2_000;
+
+/// Sends with this grant and waits for the head of the answer.
+///
+/// # Errors
+/// [`Failed`] for everything but a 2xx in time.
+pub async fn send(
+    env: &worker::Env,
+    client: &Client,
+    body: &Body,
+    passed: &[(&'static str, String)],
+    grant: Grant,
+    timeouts: &Timeouts,
+) -> Result<Sent, Box<Failed>> {
+    let mut ledger =
+        Ledger { grant, sent_at: time::now_ms(), first_event_ms: None, status: 0, limits: Vec::new() };
+    let Some(provider) = Provider::find(&ledger.grant.provider) else {
+        log::error("provider_unknown", &json!({"provider": ledger.grant.provider, "key": ledger.grant.key}));
+        return Err(Box::new(Failed { failure: Failure::silent(Fault::Key), ledger }));
+    };
+    let key = match client.known.keyring.data.open(&ledger.grant.key, &ledger.grant.sealed) {
+        Ok(key) => key,
+        Err(error) => {
+            log::error("key_sealed", &json!({"key": ledger.grant.key, "error": error.to_string()}));
+            return Err(Box::new(Failed { failure: Failure::silent(Fault::Key), ledger }));
+        }
+    };
+    let url = state::address(env, provider, ledger.grant.base_url.as_deref());
+    let header = match provider.key_header {
+        providers::KeyHeader::Bearer => KeyHeader::Bearer,
+        providers::KeyHeader::ApiKey => KeyHeader::ApiKey,
+    };
+    let stream = body.scan.stream;
+    let (abort, answer) = post(&Outgoing {
+        url: &url,
+        key: (header, key.expose()),
+        passed,
+        body: &body.with_model(&ledger.grant.model),
+    });
+    drop(key);
+    let limit = if stream { timeouts.headers_ms } else { timeouts.headers_whole_ms };
+    let answer = match within(limit, answer).await {
+        Some(Ok(answer)) => answer,
+        Some(Err(_)) => return Err(Box::new(Failed { failure: Failure::silent(Fault::Lost), ledger })),
+        None => {
+            abort.abort();
+            return Err(Box::new(Failed { failure: Failure::silent(Fault::Timeout), ledger }));
+        }
+    };
+    ledger.status = answer.status;
+    let said = answer.limit_headers();
+    ledger.limits = rate_limits(said.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    if (200..300).contains(&answer.status) {
+        return Ok(Sent { abort, answer, ledger });
+    }
+    let failure = refusal(&answer, &ledger).await;
+    abort.abort();
+    Err(Box::new(Failed { failure, ledger }))
+}
+
+/// Reads and classifies an answer that is no success.
+async fn refusal(answer: &Incoming, ledger: &Ledger) -> Failure {
+    let content_type = answer.header("content-type").unwrap_or_default();
+    let text = match answer.body() {
+        Some(source) => within(ERROR_BODY_MS, beginning(&source, ERROR_BODY_BYTES)).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let error = parse_upstream(answer.status, &content_type, &text);
+    let (after, after_ms) = (answer.header("retry-after"), answer.header("retry-after-ms"));
+    let reset = exhausted_reset_ms(&ledger.limits);
+    let retry_after_ms = retry_after_ms(after.as_deref(), after_ms.as_deref(), reset, time::now_ms());
+    Failure {
+        fault: classify(answer.status, &error, retry_after_ms.is_some()),
+        status: answer.status,
+        error,
+        retry_after_ms,
+    }
+}

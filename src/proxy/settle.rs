@@ -1,0 +1,125 @@
+//! Reporting what became of attempts and requests, always.
+
+use super::ask::{Asked, ask};
+use super::state;
+use crate::platform::time;
+use rondo_core::limits::coordinator::SETTLE_FLUSH_MS;
+use rondo_core::limits::workers::WAIT_UNTIL_MS;
+use rondo_core::pool::protocol::{Attempt, AttemptEnd, Grant, RequestEnd, Settle};
+use std::rc::Rc;
+
+/// The first pause after a failed delivery; doubles up to `PAUSE_MAX_MS`.
+const PAUSE_MS: u64 = 500;
+const PAUSE_MAX_MS: u64 = 5_000;
+/// Deliveries are tried this long; the platform ends what runs on after the answer.
+const TRY_FOR_MS: u64 = WAIT_UNTIL_MS - 5_000;
+
+/// Reports a grant that was never sent.
+pub fn unused(grant: &Grant) {
+    let attempt = Attempt {
+        key: grant.key.clone(),
+        model: grant.model.clone(),
+        end: AttemptEnd::Unused,
+        ..Attempt::default()
+    };
+    state::report(Settle { id: grant.id, attempt: Some(attempt), request: None });
+}
+
+/// Reports an attempt, and with it the end of the request when it was the last.
+pub fn attempt(grant: &Grant, attempt: Attempt, request: Option<RequestEnd>) {
+    state::report(Settle { id: grant.id, attempt: Some(attempt), request });
+}
+
+/// Reports the end of a request that has no attempt of its own to go with.
+pub fn request(request: RequestEnd) {
+    state::report(Settle { id: state::local_grant(), attempt: None, request: Some(request) });
+}
+
+/// Sends what waits, after a moment in which another request's ask may take it along (`at_once`: without).
+/// Held by the request's own `wait_until`: an isolate has no timer of its own between requests.
+pub fn deliver(env: &worker::Env, context: &worker::Context, at_once: bool) {
+    let env = env.clone();
+    context.wait_until(async move { delivery(&env, at_once).await });
+}
+
+/// As [`deliver`], inside work that is held already.
+pub async fn delivery(env: &worker::Env, at_once: bool) {
+    let mut least = 0;
+    if !at_once {
+        time::sleep(SETTLE_FLUSH_MS).await;
+        // Timers may be a little early.
+        least = SETTLE_FLUSH_MS - 10;
+    }
+    let from = time::now_ms();
+    let mut pause = PAUSE_MS;
+    while state::outbox(|outbox| outbox.has_waited(least, time::now_ms())) {
+        if matches!(ask(env, None, Vec::new()).await, Asked::Answered(_)) {
+            continue;
+        }
+        if time::now_ms().saturating_sub(from) + pause > TRY_FOR_MS {
+            break;
+        }
+        time::sleep(pause).await;
+        pause = (2 * pause).min(PAUSE_MAX_MS);
+    }
+}
+
+/// What every attempt's report is made of.
+pub struct Ledger {
+    /// The grant spent.
+    pub grant: Grant,
+    /// When it was sent.
+    pub sent_at: u64,
+    /// From sending to the first event.
+    pub first_event_ms: Option<u64>,
+    /// The upstream's status.
+    pub status: u16,
+    /// Its rate-limit headers.
+    pub limits: Vec<rondo_core::wire::headers::LimitReading>,
+}
+
+impl Ledger {
+    /// The report of this attempt's end.
+    pub fn close(&self, end: AttemptEnd, usage: rondo_core::wire::usage::Usage, now: u64) -> Attempt {
+        Attempt {
+            key: self.grant.key.clone(),
+            model: self.grant.model.clone(),
+            end,
+            status: self.status,
+            usage,
+            retry_after_ms: None,
+            limits: self.limits.clone(),
+            duration_ms: now.saturating_sub(self.sent_at),
+            first_event_ms: self.first_event_ms,
+        }
+    }
+}
+
+/// The request, as far as its end must tell.
+#[derive(Clone)]
+pub struct Story {
+    /// Token id; empty in public mode.
+    pub token: Rc<str>,
+    /// When it began.
+    pub started: u64,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Time spent waiting for grants.
+    pub wait_ms: u64,
+}
+
+impl Story {
+    /// The report of the request's end.
+    pub fn end(&self, model: &str, status: u16, now: u64) -> RequestEnd {
+        RequestEnd {
+            token: self.token.to_string(),
+            model: model.to_owned(),
+            status,
+            error: status >= 400,
+            attempts: self.attempts,
+            wait_ms: self.wait_ms,
+            duration_ms: now.saturating_sub(self.started),
+            ..RequestEnd::default()
+        }
+    }
+}
