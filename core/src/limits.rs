@@ -151,9 +151,9 @@ pub mod request {
     /// What is read of an upstream's error body; the rest is cancelled.
     pub const ERROR_BODY_BYTES: usize = 64 * 1024;
     /// Body of an admin call that is no batch.
-    pub const ADMIN_BODY_BYTES: usize = 256 * 1024;
-    /// Body of a batch of keys or a restore.
-    pub const ADMIN_BATCH_BODY_BYTES: usize = BODY_BYTES;
+    pub const ADMIN_BODY_BYTES: usize = 1024 * 1024;
+    /// Body of a batch of keys: 10,000 of 400 bytes.
+    pub const ADMIN_BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
     /// A client's `x-request-id` is taken over up to this length.
     pub const REQUEST_ID_BYTES: usize = 128;
     /// Longest deadline a client may ask for (`x-rondo-deadline-ms` and the SDKs' timeout headers).
@@ -173,7 +173,7 @@ pub mod timeout {
     /// The whole request.
     pub const TOTAL_MS: u64 = 15 * 60 * 1_000;
     /// Bounds of every time limit as a setting.
-    pub const SETTING_MS: core::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+    pub const SETTING_MS: core::ops::RangeInclusive<u64> = 100..=3_600_000;
 }
 
 /// The rules of a grant. Times are durations from receipt: clocks differ.
@@ -248,9 +248,9 @@ pub mod settings {
     /// Longest `max_wait_ms`.
     pub const MAX_WAIT_MAX_MS: u64 = 10 * 60 * 1_000;
     /// Default of `attempt_budget`: leaves 10 of the free plan's subrequests for asks and settles.
-    pub const ATTEMPT_BUDGET: usize = 40;
+    pub const ATTEMPT_BUDGET: u32 = 40;
     /// Largest `attempt_budget`, within the subrequests relied on.
-    pub const ATTEMPT_BUDGET_MAX: usize = 900;
+    pub const ATTEMPT_BUDGET_MAX: u64 = 900;
     /// Longest `pace_ms` and `key_pace_ms`; 0, their default, is off.
     pub const PACE_MAX_MS: u64 = 600_000;
     /// Default of `address_requests_per_minute`, which applies in access mode `public`.
@@ -313,8 +313,8 @@ pub mod input {
     pub const OPTIONS_BYTES: usize = 4_096;
     /// The search text of a list.
     pub const SEARCH_CHARS: usize = 200;
-    /// A weight of a key or pool member; 0 is no weight but `enabled: false`.
-    pub const WEIGHT: core::ops::RangeInclusive<u32> = 1..=1_000;
+    /// Largest weight of a key or pool member; the least is 1, since 0 is no weight but `enabled: false`.
+    pub const WEIGHT_MAX: u64 = 100;
     /// Models of one pool.
     pub const POOL_MEMBERS: usize = 100;
     /// Models one token may be limited to.
@@ -322,9 +322,9 @@ pub mod input {
     /// Limit overrides in the settings.
     pub const LIMIT_OVERRIDES: usize = 1_000;
     /// Page size of a list when none is asked for.
-    pub const PAGE_SIZE: usize = 50;
+    pub const PAGE_SIZE: u64 = 50;
     /// Largest page size.
-    pub const PAGE_SIZE_MAX: usize = 500;
+    pub const PAGE_SIZE_MAX: u64 = 200;
     /// Keys of one batch call.
     pub const BATCH_KEYS: usize = 10_000;
     /// Keys the admin page and scripts send at a time: sealing more takes the free plan's CPU.
@@ -350,8 +350,14 @@ const _: () = {
         "a lapsed grant's late settle must be recognised"
     );
     assert!(grant::TICKET_BEYOND_MS < grant::USE_WITHIN_MS, "a delay must end before the grant does");
-    assert!(settings::ATTEMPT_BUDGET < workers::FREE_SUBREQUESTS, "asks and settles are subrequests too");
-    assert!(settings::ATTEMPT_BUDGET_MAX < workers::PAID_SUBREQUESTS_RELIED_ON, "asks are subrequests too");
+    assert!(
+        (settings::ATTEMPT_BUDGET as usize) < workers::FREE_SUBREQUESTS,
+        "asks and settles are subrequests too"
+    );
+    assert!(
+        (settings::ATTEMPT_BUDGET_MAX as usize) < workers::PAID_SUBREQUESTS_RELIED_ON,
+        "asks are subrequests too"
+    );
     assert!(kv::WRITE_INTERVAL_MS >= kv::SAME_KEY_WRITE_MS, "KV refuses faster writes of one key");
     assert!(
         86_400_000 / kv::FREE_WRITE_INTERVAL_MS * kv::DOCUMENTS as u64 <= kv::FREE_WRITES_PER_DAY as u64,

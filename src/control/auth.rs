@@ -1,6 +1,6 @@
 //! `/api/auth`: set-up, login, sessions, the password.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::coordinator::{attempt_succeeded, begin_attempt};
 use super::problem::{Outcome, Problem};
 use super::{entropy, passwords, time_text};
@@ -10,6 +10,7 @@ use crate::store::sessions::{self, NewSession};
 use crate::store::settings;
 use rondo_core::config::{FieldError, Fields};
 use rondo_core::limits::auth::{SESSION_MS, SETUP_CODE_MAX_CHARS};
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use rondo_core::vault::token::{is_strong_setup_code, new_session_token};
 use rondo_core::vault::{Domain, Secret, constant_time_eq};
 use serde_json::{Map, Value, json};
@@ -68,7 +69,7 @@ fn setup_code(call: &Call) -> Result<Secret<String>, Problem> {
 
 /// The body of set-up and reset: a new password and the setup code.
 async fn setup_body(call: &Call) -> Result<(Secret<String>, Secret<String>), Problem> {
-    let body = call.object(BODY_BYTES).await?;
+    let body = call.object(ADMIN_BODY_BYTES).await?;
     let password = passwords::chosen(&body, "password")?;
     let code = match body.get("setup_code") {
         Some(Value::String(code)) if code.len() <= SETUP_CODE_MAX_CHARS => {
@@ -133,7 +134,7 @@ pub async fn reset(call: &Call) -> Outcome {
 
 /// `POST /api/auth/login`. Five queries.
 pub async fn login(call: &Call) -> Outcome {
-    let body = call.object(BODY_BYTES).await?;
+    let body = call.object(ADMIN_BODY_BYTES).await?;
     let password = passwords::given(&body, "password")?;
     only(&body, &["password"])?;
     let record = passwords::verify(call, &password).await?;
@@ -156,7 +157,7 @@ pub async fn logout(call: &Call) -> Outcome {
 
 /// `POST /api/auth/password`. Four queries.
 pub async fn change(call: &Call) -> Outcome {
-    let body = call.object(BODY_BYTES).await?;
+    let body = call.object(ADMIN_BODY_BYTES).await?;
     let current = passwords::given(&body, "current")?;
     let new = passwords::chosen(&body, "new")?;
     only(&body, &["current", "new"])?;

@@ -18,10 +18,6 @@ use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use worker::{D1Database, Env, Request};
 
-/// Body of a call.
-pub const BODY_BYTES: usize = 1024 * 1024;
-/// Body of a batch of keys: 10,000 of 400 bytes.
-pub const BATCH_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// The session cookie on https; the browser holds the prefix to its word.
 const COOKIE_SECURE: &str = "__Host-rondo";
 /// The session cookie on plain http.
@@ -60,7 +56,8 @@ impl Call {
     /// # Errors
     /// 401, 403 or 503.
     pub async fn open(request: Request, env: Env, route: &Route, now: u64) -> Result<Self, Problem> {
-        let url = Address::parse(&request.inner().url()).ok_or_else(|| Problem::not_found("no such address"))?;
+        let url =
+            Address::parse(&request.inner().url()).ok_or_else(|| Problem::not_found("no such address"))?;
         let (carrier, token) = session_token(&request, url.is_secure());
         if token.is_none() && !route.is_open() {
             return Err(Problem::unauthorized());

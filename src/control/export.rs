@@ -1,6 +1,6 @@
 //! `POST /api/keys/export`: the keys in clear, for the password once more.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::passwords;
 use super::problem::Outcome;
 use crate::platform::json::Reply;
@@ -8,6 +8,7 @@ use crate::store::{audit, keys};
 use rondo_core::config::keys::Chosen;
 use rondo_core::config::{FieldError, rfc3339};
 use rondo_core::limits::promised::KEYS;
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use serde_json::{Value, json};
 
 /// Rows of one query.
@@ -17,7 +18,7 @@ const PIECES: usize = KEYS.div_ceil(PIECE) + 1;
 
 /// One query for every 5,000 keys, and two. The audit row is written before a key leaves.
 pub async fn export(call: &Call) -> Outcome {
-    let body = call.object(BODY_BYTES).await?;
+    let body = call.object(ADMIN_BODY_BYTES).await?;
     let password = passwords::given(&body, "password")?;
     if let Some(name) = body.keys().find(|name| *name != "password") {
         return Err(FieldError::new(name, "is not a field of this call").into());

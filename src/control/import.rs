@@ -1,6 +1,6 @@
 //! Adding keys, one or many: each is sealed for its own row before it reaches D1.
 
-use super::call::{BATCH_BODY_BYTES, BODY_BYTES, Call, unsupported};
+use super::call::{Call, unsupported};
 use super::keys::item;
 use super::problem::{Outcome, Problem};
 use super::{entropy, row_id};
@@ -9,6 +9,7 @@ use crate::platform::json::Reply;
 use crate::store::keys::{self, Sealed, Shared};
 use rondo_core::config::import::{check_key, split_batch};
 use rondo_core::config::keys::{KeyBatch, NewKey};
+use rondo_core::limits::request::{ADMIN_BATCH_BODY_BYTES, ADMIN_BODY_BYTES};
 use rondo_core::vault::{Domain, mask_key};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -35,7 +36,7 @@ fn seal(call: &Call, key: &str, digest: String) -> Result<Sealed, Problem> {
 
 /// `POST /api/keys`. Four queries.
 pub async fn one(call: &Call) -> Outcome {
-    let new = NewKey::parse(&call.object(BODY_BYTES).await?)?;
+    let new = NewKey::parse(&call.object(ADMIN_BODY_BYTES).await?)?;
     if refused_by_demo(call, new.key.expose()) {
         return Err(Problem::conflict(DEMO_DETAIL));
     }
@@ -91,8 +92,8 @@ struct Report {
 /// `POST /api/keys/batch`. One query for the duplicates and those of `store::keys::insert`: at most 7 for 10,000.
 pub async fn many(call: &Call) -> Outcome {
     let batch = match call.media_type().as_str() {
-        "application/json" => KeyBatch::parse(&call.object(BATCH_BODY_BYTES).await?)?,
-        "text/plain" => KeyBatch::plain(call.text(BATCH_BODY_BYTES).await?),
+        "application/json" => KeyBatch::parse(&call.object(ADMIN_BATCH_BODY_BYTES).await?)?,
+        "text/plain" => KeyBatch::plain(call.text(ADMIN_BATCH_BODY_BYTES).await?),
         _ => return Err(unsupported("application/json or text/plain")),
     };
     let pieces = split_batch(batch.input.expose())?;

@@ -1,6 +1,6 @@
 //! `/api/keys`: the list, changes, deletion.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::coordinator;
 use super::problem::{Outcome, Problem};
 use super::time_text;
@@ -8,6 +8,7 @@ use crate::platform::json::Reply;
 use crate::store::keys::{self, Deleted, KeyRow};
 use rondo_core::config::keys::{Chosen, KeyPatch};
 use rondo_core::config::list::KeyQuery;
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use serde_json::{Value, json};
 
 /// A key as the API shows it. The secret is in no row that comes here.
@@ -59,7 +60,7 @@ pub async fn list(call: &Call) -> Outcome {
 
 /// `PATCH /api/keys/{id}`. Four queries.
 pub async fn patch(call: &Call, id: &str) -> Outcome {
-    let patch = KeyPatch::parse(&call.object(BODY_BYTES).await?)?;
+    let patch = KeyPatch::parse(&call.object(ADMIN_BODY_BYTES).await?)?;
     let (actor, detail) = (call.actor(), format!("{id} {}", patch.names()));
     let deed = call.deed(&actor, "key.patch", &detail);
     let row = keys::patch(&call.db, id, &patch, &deed).await?.ok_or_else(unknown)?;
@@ -84,7 +85,7 @@ pub async fn delete(call: &Call, id: &str) -> Outcome {
 
 /// `POST /api/keys/delete`. Three queries, whatever the number.
 pub async fn delete_many(call: &Call) -> Outcome {
-    let chosen = Chosen::for_delete(&call.object(BODY_BYTES).await?)?;
+    let chosen = Chosen::for_delete(&call.object(ADMIN_BODY_BYTES).await?)?;
     let detail = match &chosen {
         Chosen::Status(status) => {
             // What is chosen by state must be chosen by the state it has now.

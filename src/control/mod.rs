@@ -25,10 +25,11 @@ use crate::platform::body::{Collected, collect};
 use crate::platform::race::within;
 use crate::platform::streams::Source;
 use crate::platform::{random, time};
+use crate::routes::path_of;
 use call::Call;
 use problem::{Outcome, Problem};
 use rondo_core::config::rfc3339;
-use crate::routes::path_of;
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use routes::Route;
 use std::fmt::Write as _;
 use wasm_bindgen::JsCast;
@@ -55,7 +56,7 @@ async fn drain(request: &web_sys::Request) {
     if let Some(body) = request.body() {
         let source: Source = body.unchecked_into();
         if let Some(Ok(Collected::More { reader, .. })) =
-            within(DRAIN_MS, collect(&source, call::BODY_BYTES)).await
+            within(DRAIN_MS, collect(&source, ADMIN_BODY_BYTES)).await
         {
             reader.cancel();
         }
@@ -63,8 +64,8 @@ async fn drain(request: &web_sys::Request) {
 }
 
 async fn serve(request: Request, env: Env) -> Outcome {
-    let route =
-        Route::of(path_of(&request.inner().url())).ok_or_else(|| Problem::not_found("the admin API has no such call"))?;
+    let route = Route::of(path_of(&request.inner().url()))
+        .ok_or_else(|| Problem::not_found("the admin API has no such call"))?;
     // The raw word: workers-rs takes an unknown method for GET.
     let method = request.inner().method();
     if !route.methods().contains(&method.as_str()) {

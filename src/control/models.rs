@@ -1,12 +1,13 @@
 //! `/api/models`: the model pools.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::problem::{Outcome, Problem};
 use crate::platform::json::Reply;
 use crate::store::pools;
 use rondo_core::config::pools::{check_pool_name, parse_pool};
 use rondo_core::config::{DEFAULT_POOL, FieldError, ModelPool};
 use rondo_core::limits::promised::POOLS;
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use serde_json::{Value, json};
 
 fn item(pool: &ModelPool) -> Value {
@@ -38,7 +39,7 @@ pub async fn list(call: &Call) -> Outcome {
 /// `PUT /api/models/{pool}`. Three queries.
 pub async fn put(call: &Call, name: &str) -> Outcome {
     check_pool_name(name)?;
-    let pool = parse_pool(name, &call.object(BODY_BYTES).await?)?;
+    let pool = parse_pool(name, &call.object(ADMIN_BODY_BYTES).await?)?;
     let (actor, detail) = (call.actor(), format!("{name}, {} models", pool.members.len()));
     if !pools::put(&call.db, &pool, &call.deed(&actor, "pool.put", &detail)).await? {
         return Err(Problem::conflict(format!("there are {POOLS} pools, as many as there can be")));

@@ -1,9 +1,10 @@
 //! `/api/settings`.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::problem::{Outcome, Problem};
 use crate::platform::json::Reply;
 use crate::store::settings;
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 
 /// Tries to write before giving up on others who write at the same time.
 const TRIES: usize = 5;
@@ -16,7 +17,7 @@ pub async fn get(call: &Call) -> Outcome {
 
 /// `PATCH /api/settings`. Four queries a try.
 pub async fn patch(call: &Call) -> Outcome {
-    let body = call.object(BODY_BYTES).await?;
+    let body = call.object(ADMIN_BODY_BYTES).await?;
     let detail = body.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
     let actor = call.actor();
     for _ in 0..TRIES {

@@ -1,6 +1,6 @@
 //! Testing many keys, told as they come: server-sent events, one a key, then a summary.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::keys::unknown;
 use super::probe::Bench;
 use super::problem::{Outcome, Problem};
@@ -8,6 +8,7 @@ use crate::platform::json::Reply;
 use crate::platform::streams::{Channel, Sink};
 use crate::store::{audit, keys};
 use rondo_core::config::keys::Chosen;
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use rondo_core::limits::workers::PAID_SUBREQUESTS_RELIED_ON;
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
@@ -38,7 +39,7 @@ struct Round {
 /// `POST /api/keys/test`. Five queries. Without ids all keys are tested, in the order of their ids, as many as
 /// one call can; the summary says how many it could not.
 pub async fn test(call: Call) -> Outcome {
-    let chosen = Chosen::for_test(&call.optional_object(BODY_BYTES).await?, KEYS)?;
+    let chosen = Chosen::for_test(&call.optional_object(ADMIN_BODY_BYTES).await?, KEYS)?;
     let rows = keys::sealed(&call.db, &chosen, "", KEYS).await?;
     if rows.is_empty() && chosen != Chosen::All {
         return Err(unknown());

@@ -1,6 +1,6 @@
 //! `/api/tokens`: what Rondo hands to its own clients. A token is shown once, when it is made.
 
-use super::call::{BODY_BYTES, Call};
+use super::call::Call;
 use super::problem::{Outcome, Problem};
 use super::{coordinator, entropy, row_id, time_text};
 use crate::platform::json::Reply;
@@ -8,6 +8,7 @@ use crate::store::tokens::{self, Deleted, LIMITS, TokenRow};
 use rondo_core::config::FieldError;
 use rondo_core::config::list::Page;
 use rondo_core::config::tokens::{NewToken, TokenFields};
+use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use rondo_core::vault::token::new_client_token;
 use rondo_core::vault::{Domain, mask_key};
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ pub async fn list(call: &Call) -> Outcome {
 
 /// `POST /api/tokens`. Four queries.
 pub async fn create(call: &Call) -> Outcome {
-    let new = NewToken::parse(&call.object(BODY_BYTES).await?, call.now)?;
+    let new = NewToken::parse(&call.object(ADMIN_BODY_BYTES).await?, call.now)?;
     let own = new.own.is_some();
     let token = match new.own {
         Some(token) => token,
@@ -85,7 +86,7 @@ pub async fn create(call: &Call) -> Outcome {
 
 /// `PATCH /api/tokens/{id}`. Four queries.
 pub async fn patch(call: &Call, id: &str) -> Outcome {
-    let body = call.object(BODY_BYTES).await?;
+    let body = call.object(ADMIN_BODY_BYTES).await?;
     // Only what the body names is written, so what the others start from does not matter.
     let mut fields = TokenFields { name: "unchanged".to_owned(), ..TokenFields::default() };
     fields.patch(&body, call.now)?;

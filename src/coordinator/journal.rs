@@ -79,10 +79,10 @@ impl Journal {
     /// # Errors
     /// When SQLite refuses.
     pub fn set_text(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.run("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", vec![
-            name.to_owned().into(),
-            value.to_owned().into(),
-        ])
+        self.run(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
+            vec![name.to_owned().into(), value.to_owned().into()],
+        )
     }
 
     /// Opens the database and counts this start. Returns the incarnation's number.
@@ -95,7 +95,9 @@ impl Journal {
         }
         let format = self.meta("format")?.unwrap_or(FORMAT);
         if format > FORMAT {
-            return Err(StoreError(format!("the Coordinator's state has format {format}, newer than this code")));
+            return Err(StoreError(format!(
+                "the Coordinator's state has format {format}, newer than this code"
+            )));
         }
         self.set_text("format", &FORMAT.to_string())?;
         let incarnation = self.meta("incarnation")?.unwrap_or(0) + 1;
@@ -108,10 +110,10 @@ impl Journal {
     /// # Errors
     /// When SQLite refuses: the reports are not to be acknowledged then.
     pub fn append(&self, at: u64, settles: &[Settle]) -> Result<(), StoreError> {
-        self.run("INSERT INTO journal (at, settles) VALUES (?, ?)", vec![
-            number(at),
-            serde_json::to_string(settles)?.into(),
-        ])
+        self.run(
+            "INSERT INTO journal (at, settles) VALUES (?, ?)",
+            vec![number(at), serde_json::to_string(settles)?.into()],
+        )
     }
 
     /// Writes a checkpoint in place of the journal up to here. Called between two awaits, so it is one
@@ -132,10 +134,10 @@ impl Journal {
             if json.is_empty() {
                 self.run("DELETE FROM states WHERE name = ?", vec![name.clone().into()])?;
             } else {
-                self.run("INSERT OR REPLACE INTO states (name, json) VALUES (?, ?)", vec![
-                    name.clone().into(),
-                    json.clone().into(),
-                ])?;
+                self.run(
+                    "INSERT OR REPLACE INTO states (name, json) VALUES (?, ?)",
+                    vec![name.clone().into(), json.clone().into()],
+                )?;
             }
         }
         self.run(
@@ -201,9 +203,10 @@ impl Journal {
         }
         let rows = self
             .sql
-            .exec("SELECT k, row FROM usage WHERE unflushed = 1 AND (grain <> 'minute' OR at <= ?)", vec![number(
-                now.saturating_sub(60_000),
-            )])?
+            .exec(
+                "SELECT k, row FROM usage WHERE unflushed = 1 AND (grain <> 'minute' OR at <= ?)",
+                vec![number(now.saturating_sub(60_000))],
+            )?
             .to_array::<Row>()?;
         Ok(rows.into_iter().map(|row| (row.k, row.row)).unzip())
     }
@@ -214,15 +217,16 @@ impl Journal {
     /// When SQLite refuses.
     pub fn flushed(&self, now: u64, keys: &[String]) -> Result<(), StoreError> {
         for piece in keys.chunks(PIECE) {
-            self.run("UPDATE usage SET unflushed = 0 WHERE k IN (SELECT value FROM json_each(?))", vec![
-                serde_json::to_string(piece)?.into(),
-            ])?;
+            self.run(
+                "UPDATE usage SET unflushed = 0 WHERE k IN (SELECT value FROM json_each(?))",
+                vec![serde_json::to_string(piece)?.into()],
+            )?;
         }
         for (grain, length) in [("minute", 60_000), ("hour", 3_600_000), ("day", 86_400_000)] {
-            self.run("DELETE FROM usage WHERE unflushed = 0 AND grain = ? AND at < ?", vec![
-                grain.to_owned().into(),
-                number(now - now % length),
-            ])?;
+            self.run(
+                "DELETE FROM usage WHERE unflushed = 0 AND grain = ? AND at < ?",
+                vec![grain.to_owned().into(), number(now - now % length)],
+            )?;
         }
         Ok(())
     }

@@ -169,7 +169,8 @@ impl Core {
             }
         }
         if let Some(places) = self.journal.text("limiter")? {
-            *self.limiter.borrow_mut() = Limiter::restore(serde_json::from_str(&places).map_err(StoreError::from)?);
+            *self.limiter.borrow_mut() =
+                Limiter::restore(serde_json::from_str(&places).map_err(StoreError::from)?);
         }
         Ok(pool)
     }
@@ -182,7 +183,8 @@ impl Core {
             let text = match stored {
                 Some(text) => text,
                 None => {
-                    let made = wrap(master, kind, &entropy::<32>()?, entropy::<12>()?).map_err(StoreError::from)?;
+                    let made =
+                        wrap(master, kind, &entropy::<32>()?, entropy::<12>()?).map_err(StoreError::from)?;
                     db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES (?1, ?2)")
                         .bind(&[name.into(), made.into()])
                         .map_err(StoreError::from)?
@@ -198,7 +200,8 @@ impl Core {
             [data, digest] => Keyring::open(master, data, digest).map_err(|error| Trouble {
                 missing: Some((
                     "ENCRYPTION_KEY",
-                    "it is not the one that the stored keys were sealed with: set the former one again".to_owned(),
+                    "it is not the one that the stored keys were sealed with: set the former one again"
+                        .to_owned(),
                 )),
                 error: error.to_string(),
             }),

@@ -1,7 +1,7 @@
 //! The object's HTTP: paths of its own, spoken only by this Worker.
 
-use super::object::Core;
 use super::flush;
+use super::object::Core;
 use crate::platform::{log, random, time};
 use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle};
 use serde::Deserialize;
@@ -21,7 +21,9 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
     let url = request.inner().url();
     let path = url.rsplit_once('/').map_or("", |(_, path)| path);
     let body = match request.inner().text() {
-        Ok(promise) => JsFuture::from(promise).await.ok().and_then(|text| text.as_string()).unwrap_or_default(),
+        Ok(promise) => {
+            JsFuture::from(promise).await.ok().and_then(|text| text.as_string()).unwrap_or_default()
+        }
         Err(_) => String::new(),
     };
     if path == "ready" {

@@ -22,7 +22,10 @@ impl fmt::Display for Missing {
 /// # Errors
 /// When it is not bound.
 pub fn database(env: &worker::Env) -> Result<worker::D1Database, Missing> {
-    env.d1("DB").map_err(|_| Missing { name: "DB", remedy: "bind a D1 database as DB in wrangler.toml and deploy again" })
+    env.d1("DB").map_err(|_| Missing {
+        name: "DB",
+        remedy: "bind a D1 database as DB in wrangler.toml and deploy again",
+    })
 }
 
 /// The KV namespace `SNAPSHOT`.
@@ -30,8 +33,10 @@ pub fn database(env: &worker::Env) -> Result<worker::D1Database, Missing> {
 /// # Errors
 /// When it is not bound.
 pub fn snapshots(env: &worker::Env) -> Result<worker::KvStore, Missing> {
-    env.kv("SNAPSHOT")
-        .map_err(|_| Missing { name: "SNAPSHOT", remedy: "bind a KV namespace as SNAPSHOT in wrangler.toml and deploy again" })
+    env.kv("SNAPSHOT").map_err(|_| Missing {
+        name: "SNAPSHOT",
+        remedy: "bind a KV namespace as SNAPSHOT in wrangler.toml and deploy again",
+    })
 }
 
 /// A Worker secret or variable that is not empty.

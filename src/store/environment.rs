@@ -9,8 +9,13 @@ use serde_json::json;
 use worker::{D1Database, D1PreparedStatement, Env};
 
 /// A Worker secret holds 5 KB, so a long list goes on in further ones.
-const VARIABLES: &[&str] =
-    &["CEREBRAS_API_KEYS", "CEREBRAS_API_KEYS_2", "CEREBRAS_API_KEYS_3", "CEREBRAS_API_KEYS_4", "CEREBRAS_API_KEY"];
+const VARIABLES: &[&str] = &[
+    "CEREBRAS_API_KEYS",
+    "CEREBRAS_API_KEYS_2",
+    "CEREBRAS_API_KEYS_3",
+    "CEREBRAS_API_KEYS_4",
+    "CEREBRAS_API_KEY",
+];
 /// Shorter tokens are guessed; such an `AUTH_PASSWORD` is not taken, and the log says so.
 const TOKEN_MIN_BYTES: usize = 8;
 
@@ -115,19 +120,22 @@ async fn token(
     if text.as_ref().is_some_and(|text| text.len() < TOKEN_MIN_BYTES) {
         crate::platform::log::error("auth_password_too_short", &json!({"least_bytes": TOKEN_MIN_BYTES}));
     }
-    let digest = text
+    let wanted = text
         .filter(|text| text.len() >= TOKEN_MIN_BYTES)
-        .map(|text| keyring.digest.digest(Domain::Token, &text).to_string());
+        .map(|text| (keyring.digest.digest(Domain::Token, &text).to_string(), mask_key(&text)));
     let stored: Vec<StoredToken> =
         db.prepare("SELECT digest, enabled FROM tokens WHERE id = 'env'").run().await?.results()?;
-    match (digest, stored.first()) {
-        (Some(digest), stored) if stored.is_none_or(|row| row.digest != digest || row.enabled == 0.0) => {
+    match (wanted, stored.first()) {
+        (Some((digest, masked)), stored)
+            if stored.is_none_or(|row| row.digest != digest || row.enabled == 0.0) =>
+        {
             changes.push(
                 db.prepare(
-                    "INSERT INTO tokens (id, name, digest, source, created_at) VALUES ('env', 'AUTH_PASSWORD', ?1, \
-                     'env', ?2) ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, enabled = 1",
+                    "INSERT INTO tokens (id, name, digest, masked, source, created_at) VALUES ('env', \
+                     'AUTH_PASSWORD', ?1, ?3, 'env', ?2) ON CONFLICT (id) DO UPDATE SET \
+                     digest = excluded.digest, masked = excluded.masked, enabled = 1",
                 )
-                .bind(&[digest.into(), (now as f64).into()])?,
+                .bind(&[digest.into(), (now as f64).into(), masked.into()])?,
             );
         }
         (None, Some(row)) if row.enabled != 0.0 => {

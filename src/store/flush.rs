@@ -81,7 +81,8 @@ pub async fn prune(db: &D1Database, now: u64) -> Result<(), StoreError> {
     use rondo_core::limits::flush::{HOURS_KEPT_MS, KEY_MINUTES_KEPT_MS, MINUTES_KEPT_MS};
     let before = |kept: u64| (now.saturating_sub(kept) as f64).into();
     db.batch(vec![
-        db.prepare("DELETE FROM usage WHERE grain = 'minute' AND at < ?1").bind(&[before(MINUTES_KEPT_MS)])?,
+        db.prepare("DELETE FROM usage WHERE grain = 'minute' AND at < ?1")
+            .bind(&[before(MINUTES_KEPT_MS)])?,
         db.prepare("DELETE FROM usage WHERE grain = 'minute' AND dim = 'key' AND at < ?1")
             .bind(&[before(KEY_MINUTES_KEPT_MS)])?,
         db.prepare("DELETE FROM usage WHERE grain = 'hour' AND at < ?1").bind(&[before(HOURS_KEPT_MS)])?,

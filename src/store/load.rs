@@ -52,7 +52,8 @@ const META: &str = "SELECT name, value FROM meta";
 const POOLS: &str = "SELECT name, strategy, members FROM pools ORDER BY name <> 'default', created_at, name";
 const TOKENS: &str = "SELECT id, name, digest, enabled, expires_at, models, limits, metrics FROM tokens";
 const CATALOG: &str = "SELECT models FROM catalog";
-const KEYS: &str = "SELECT id, provider, quota_group, sealed, weight, enabled, base_url FROM keys ORDER BY created_at, id";
+const KEYS: &str =
+    "SELECT id, provider, quota_group, sealed, weight, enabled, base_url FROM keys ORDER BY created_at, id";
 
 /// A number of D1 as unsigned; D1's integers arrive as floating point.
 fn whole(number: f64) -> u64 {
@@ -135,7 +136,9 @@ async fn read(db: &D1Database, with_keys: bool) -> Result<(Snapshot, Vec<KeyRow>
 }
 
 fn number(meta: &HashMap<String, String>, name: &str) -> Result<u64, StoreError> {
-    meta.get(name).and_then(|value| value.parse().ok()).ok_or_else(|| StoreError(format!("meta.{name} is no number")))
+    meta.get(name)
+        .and_then(|value| value.parse().ok())
+        .ok_or_else(|| StoreError(format!("meta.{name} is no number")))
 }
 
 fn pool(row: PoolRow) -> Result<ModelPool, StoreError> {
@@ -165,5 +168,7 @@ fn model_ids(json: &str) -> Vec<String> {
     struct Entry {
         id: String,
     }
-    serde_json::from_str::<Vec<Entry>>(json).map(|list| list.into_iter().map(|entry| entry.id).collect()).unwrap_or_default()
+    serde_json::from_str::<Vec<Entry>>(json)
+        .map(|list| list.into_iter().map(|entry| entry.id).collect())
+        .unwrap_or_default()
 }

@@ -36,9 +36,16 @@ pub async fn migrate(db: &D1Database) -> Result<(), StoreError> {
 
 /// The statements of a migration: they end with a semicolon at the end of a line; comment lines are dropped.
 fn statements(sql: &str) -> impl Iterator<Item = String> {
-    let code: String =
-        sql.lines().filter(|line| !line.trim_start().starts_with("--")).flat_map(|line| [line, "\n"]).collect();
-    code.split(";\n").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect::<Vec<_>>().into_iter()
+    let code: String = sql
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    code.split(";\n")
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 #[cfg(test)]

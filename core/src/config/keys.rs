@@ -2,13 +2,11 @@
 
 use super::import::check_key;
 use super::{FieldError, Fields};
-use crate::limits::input::{BASE_URL_BYTES, BULK_IDS, LABEL_CHARS, NAME_CHARS, ROW_ID_BYTES};
+use crate::limits::input::{BASE_URL_BYTES, BULK_IDS, LABEL_CHARS, NAME_CHARS, ROW_ID_BYTES, WEIGHT_MAX};
 use crate::pool::providers::{PROVIDERS, Provider};
 use crate::vault::Secret;
 use serde_json::{Map, Value};
 
-/// Largest weight of a key.
-pub const WEIGHT_MAX: u64 = 100;
 /// The provider of keys and models that name none.
 pub const DEFAULT_PROVIDER: &str = "cerebras";
 

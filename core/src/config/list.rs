@@ -1,12 +1,8 @@
 //! What a list is asked for: page, order, filters.
 
 use super::FieldError;
-use crate::limits::input::SEARCH_CHARS;
+use crate::limits::input::{PAGE_SIZE, PAGE_SIZE_MAX, SEARCH_CHARS};
 
-/// Items of a page when none is asked for.
-pub const PER_PAGE: u64 = 50;
-/// Most items of a page.
-pub const PER_PAGE_MAX: u64 = 200;
 /// Last page that can be asked for; beyond it the offset would leave what JavaScript's numbers hold.
 const PAGE_MAX: u64 = 1_000_000;
 
@@ -21,7 +17,7 @@ pub struct Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { page: 1, per_page: PER_PAGE }
+        Self { page: 1, per_page: PAGE_SIZE }
     }
 }
 
@@ -39,7 +35,7 @@ impl Page {
     pub fn take(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
         match name {
             "page" => self.page = number(name, value, PAGE_MAX)?,
-            "per_page" => self.per_page = number(name, value, PER_PAGE_MAX)?,
+            "per_page" => self.per_page = number(name, value, PAGE_SIZE_MAX)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -1,8 +1,8 @@
 //! The body of `PUT /api/models/{pool}`.
 
-use super::keys::{DEFAULT_PROVIDER, WEIGHT_MAX, check_provider};
+use super::keys::{DEFAULT_PROVIDER, check_provider};
 use super::{DEFAULT_POOL, FieldError, Fields, Member, ModelPool, Strategy};
-use crate::limits::input::{MODEL_ID_BYTES, POOL_MEMBERS};
+use crate::limits::input::{MODEL_ID_BYTES, POOL_MEMBERS, WEIGHT_MAX};
 use serde_json::{Map, Value};
 
 /// Longest name of a pool.

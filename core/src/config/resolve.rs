@@ -28,7 +28,12 @@ pub enum Refusal {
     PoolEmpty,
 }
 
-fn members<'a>(snapshot: &'a Snapshot, pool: &str, token: Option<&Token>, alias_allowed: bool) -> Vec<&'a Member> {
+fn members<'a>(
+    snapshot: &'a Snapshot,
+    pool: &str,
+    token: Option<&Token>,
+    alias_allowed: bool,
+) -> Vec<&'a Member> {
     snapshot
         .pool(pool)
         .map(|pool| {

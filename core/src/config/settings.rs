@@ -1,6 +1,8 @@
 //! The operator's settings, with their defaults and ranges (`GET/PATCH /api/settings`).
 
 use super::{FieldError, Fields};
+use crate::limits::settings as bounds;
+use crate::limits::{flush, input, timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -58,11 +60,11 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            headers_ms: 30_000,
-            headers_whole_ms: 120_000,
-            first_event_ms: 60_000,
-            silence_ms: 30_000,
-            total_ms: 900_000,
+            headers_ms: timeout::HEADERS_MS,
+            headers_whole_ms: timeout::HEADERS_WHOLE_MS,
+            first_event_ms: timeout::FIRST_EVENT_MS,
+            silence_ms: timeout::SILENCE_MS,
+            total_ms: timeout::TOTAL_MS,
         }
     }
 }
@@ -119,13 +121,13 @@ impl Default for Settings {
         Self {
             access_mode: AccessMode::default(),
             model_policy: ModelPolicy::default(),
-            max_wait_ms: 20_000,
-            attempt_budget: 40,
-            flush_interval_ms: 15_000,
+            max_wait_ms: bounds::MAX_WAIT_MS,
+            attempt_budget: bounds::ATTEMPT_BUDGET,
+            flush_interval_ms: flush::INTERVAL_MS,
             pace_ms: 0,
             key_pace_ms: 0,
             metering: Metering::default(),
-            address_requests_per_minute: 60,
+            address_requests_per_minute: bounds::ADDRESS_REQUESTS_PER_MINUTE,
             timeouts: Timeouts::default(),
             limit_overrides: Vec::new(),
         }
@@ -142,29 +144,25 @@ impl Settings {
         let mut fields = Fields::new(body);
         fields.choice("access_mode", &mut next.access_mode)?;
         fields.choice("model_policy", &mut next.model_policy)?;
-        fields.number("max_wait_ms", 0..=600_000, &mut next.max_wait_ms)?;
-        fields.number("attempt_budget", 1..=1_000, &mut next.attempt_budget)?;
-        fields.number("flush_interval_ms", 0..=3_600_000, &mut next.flush_interval_ms)?;
+        fields.number("max_wait_ms", 0..=bounds::MAX_WAIT_MAX_MS, &mut next.max_wait_ms)?;
+        fields.number("attempt_budget", 1..=bounds::ATTEMPT_BUDGET_MAX, &mut next.attempt_budget)?;
+        fields.number("flush_interval_ms", 0..=flush::INTERVAL_MAX_MS, &mut next.flush_interval_ms)?;
         // The alarm that flushes never runs more than once a second.
-        next.flush_interval_ms = next.flush_interval_ms.max(1_000);
-        fields.number("pace_ms", 0..=60_000, &mut next.pace_ms)?;
-        fields.number("key_pace_ms", 0..=600_000, &mut next.key_pace_ms)?;
+        next.flush_interval_ms = next.flush_interval_ms.max(flush::INTERVAL_MIN_MS);
+        fields.number("pace_ms", 0..=bounds::PACE_MAX_MS, &mut next.pace_ms)?;
+        fields.number("key_pace_ms", 0..=bounds::PACE_MAX_MS, &mut next.key_pace_ms)?;
         fields.choice("metering", &mut next.metering)?;
-        fields.number(
-            "address_requests_per_minute",
-            1..=1_000_000,
-            &mut next.address_requests_per_minute,
-        )?;
+        fields.number("address_requests_per_minute", 1..=1_000_000, &mut next.address_requests_per_minute)?;
         if let Some(timeouts) = fields.object("timeouts")? {
             let mut times = Fields::within("timeouts", timeouts);
-            times.number("headers_ms", 100..=600_000, &mut next.timeouts.headers_ms)?;
-            times.number("headers_whole_ms", 100..=900_000, &mut next.timeouts.headers_whole_ms)?;
-            times.number("first_event_ms", 100..=600_000, &mut next.timeouts.first_event_ms)?;
-            times.number("silence_ms", 100..=600_000, &mut next.timeouts.silence_ms)?;
-            times.number("total_ms", 100..=3_600_000, &mut next.timeouts.total_ms)?;
+            times.number("headers_ms", timeout::SETTING_MS, &mut next.timeouts.headers_ms)?;
+            times.number("headers_whole_ms", timeout::SETTING_MS, &mut next.timeouts.headers_whole_ms)?;
+            times.number("first_event_ms", timeout::SETTING_MS, &mut next.timeouts.first_event_ms)?;
+            times.number("silence_ms", timeout::SETTING_MS, &mut next.timeouts.silence_ms)?;
+            times.number("total_ms", timeout::SETTING_MS, &mut next.timeouts.total_ms)?;
             times.finish()?;
         }
-        fields.list("limit_overrides", 1_000, &mut next.limit_overrides)?;
+        fields.list("limit_overrides", input::LIMIT_OVERRIDES, &mut next.limit_overrides)?;
         fields.finish()?;
         *self = next;
         Ok(())

@@ -17,7 +17,11 @@ pub struct FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() { f.write_str(&self.problem) } else { write!(f, "{}: {}", self.field, self.problem) }
+        if self.field.is_empty() {
+            f.write_str(&self.problem)
+        } else {
+            write!(f, "{}: {}", self.field, self.problem)
+        }
     }
 }
 
@@ -64,7 +68,12 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When it is no whole number or out of range.
-    pub fn number<T>(&mut self, name: &'a str, range: RangeInclusive<u64>, into: &mut T) -> Result<(), FieldError>
+    pub fn number<T>(
+        &mut self,
+        name: &'a str,
+        range: RangeInclusive<u64>,
+        into: &mut T,
+    ) -> Result<(), FieldError>
     where
         T: TryFrom<u64>,
     {

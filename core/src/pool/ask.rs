@@ -47,11 +47,12 @@ impl Pool {
         if token.is_none() && !public {
             return Err(RefusedWhy::Token);
         }
-        let route = resolve(&self.snapshot, token, want.model.as_deref()).map_err(|refusal| match refusal {
-            Refusal::ModelMissing => RefusedWhy::ModelMissing,
-            Refusal::ModelNotAllowed => RefusedWhy::ModelNotAllowed,
-            Refusal::PoolEmpty => RefusedWhy::PoolEmpty,
-        })?;
+        let route =
+            resolve(&self.snapshot, token, want.model.as_deref()).map_err(|refusal| match refusal {
+                Refusal::ModelMissing => RefusedWhy::ModelMissing,
+                Refusal::ModelNotAllowed => RefusedWhy::ModelNotAllowed,
+                Refusal::PoolEmpty => RefusedWhy::PoolEmpty,
+            })?;
         let named = route.named.map(|name| (name.to_owned(), "cerebras".to_owned(), 1));
         Ok(Course {
             pool: route.pool.to_owned(),
@@ -91,7 +92,13 @@ impl Pool {
     }
 
     /// One grant: the first model with a key that can serve now, else the soonest.
-    fn one(&mut self, now: u64, want: &Want, models: &[(String, String)], may_wait: bool) -> Result<Grant, Given> {
+    fn one(
+        &mut self,
+        now: u64,
+        want: &Want,
+        models: &[(String, String)],
+        may_wait: bool,
+    ) -> Result<Grant, Given> {
         // A rest for the upstream's sake is respected as long as somebody else can serve.
         for soft in [true, false] {
             for (model, provider) in models {
@@ -108,12 +115,17 @@ impl Pool {
         let soonest = models
             .iter()
             .filter_map(|(model, provider)| {
-                self.earliest(model, provider, now).map(|at| (at.max(self.paused_until(model)), model, provider))
+                self.earliest(model, provider, now)
+                    .map(|at| (at.max(self.paused_until(model)), model, provider))
             })
             .min_by_key(|(at, _, _)| *at);
         let Some((at, model, provider)) = soonest else {
             let tried = !want.exclude_keys.is_empty();
-            return Err(Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey }));
+            return Err(Given::Refused(if tried {
+                RefusedWhy::KeysExhausted
+            } else {
+                RefusedWhy::NoActiveKey
+            }));
         };
         let wait = at.saturating_sub(now);
         if wait > want.deadline_ms {
@@ -185,7 +197,14 @@ impl Pool {
         Ok(grant)
     }
 
-    fn take_key(&mut self, model: &str, provider: &str, now: u64, by: u64, soft: bool) -> Option<(usize, i64)> {
+    fn take_key(
+        &mut self,
+        model: &str,
+        provider: &str,
+        now: u64,
+        by: u64,
+        soft: bool,
+    ) -> Option<(usize, i64)> {
         let mark = self.roster.mark();
         let groups = &self.roster.groups;
         rotation::take(&mut self.roster.slots, |slot| {
@@ -243,7 +262,8 @@ impl Pool {
             models.extend(course.then.iter().filter(|(model, _)| usable(model)).cloned());
         }
         if models.is_empty() && course.first.len() == 1 {
-            models.extend(course.first.iter().filter(|m| !excluded(&m.0)).map(|m| (m.0.clone(), m.1.clone())));
+            models
+                .extend(course.first.iter().filter(|m| !excluded(&m.0)).map(|m| (m.0.clone(), m.1.clone())));
         }
         models
     }

@@ -191,7 +191,8 @@ impl Books {
             .iter_mut()
             .flat_map(|(dim, series)| series.iter_mut().map(move |(id, series)| (*dim, id, series)));
         for (dim, id, series) in all {
-            let over = has_minutes(dim) && series.minute.at + MINUTE <= now && series.minute.count.requests > 0;
+            let over =
+                has_minutes(dim) && series.minute.at + MINUTE <= now && series.minute.count.requests > 0;
             if !series.dirty && !over {
                 continue;
             }
@@ -220,9 +221,8 @@ impl Books {
     /// Whether something changed since the last [`Books::take_dirty`], or a minute waits to be written.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.all().any(|(dim, _, series)| {
-            series.dirty || (has_minutes(dim) && series.minute.count.requests > 0)
-        })
+        self.all()
+            .any(|(dim, _, series)| series.dirty || (has_minutes(dim) && series.minute.count.requests > 0))
     }
 
     /// The totals of one id.

@@ -94,7 +94,9 @@ impl Pool {
         let Some((kind, id)) = name.split_once(':') else { return };
         match kind {
             "key" => {
-                if let (Some(slot), Ok(state)) = (self.roster.slot(id), serde_json::from_str::<KeyState>(json)) {
+                if let (Some(slot), Ok(state)) =
+                    (self.roster.slot(id), serde_json::from_str::<KeyState>(json))
+                {
                     slot.state = state;
                 }
             }

@@ -1,7 +1,9 @@
 //! What an isolate does while the Coordinator is silent: it serves from the keys it knows, from a random
 //! start, with its own memory of failures.
 
-use super::faults::{COOLING_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS, REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff};
+use super::faults::{
+    COOLING_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS, REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
+};
 use super::protocol::{Fault, Grant};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -31,9 +31,9 @@ pub const QUEUE_PAUSE_MS: u64 = 250;
 #[must_use]
 pub fn classify(status: u16, error: &UpstreamError, stated_wait: bool) -> Fault {
     let names = |words: &[&str]| {
-        words.iter().any(|word| {
-            error.code.eq_ignore_ascii_case(word) || error.kind.eq_ignore_ascii_case(word)
-        })
+        words
+            .iter()
+            .any(|word| error.code.eq_ignore_ascii_case(word) || error.kind.eq_ignore_ascii_case(word))
     };
     let says = |words: &[&str]| {
         let message = error.message.to_ascii_lowercase();

@@ -24,7 +24,8 @@ impl Limiter {
             times.retain(|&at| at.saturating_add(WINDOW_MS) > now);
             !times.is_empty()
         });
-        let free_in = |oldest: Option<u64>| oldest.map_or(0, |at| (at + WINDOW_MS).saturating_sub(now)).max(1);
+        let free_in =
+            |oldest: Option<u64>| oldest.map_or(0, |at| (at + WINDOW_MS).saturating_sub(now)).max(1);
         if let Some(times) = self.places.get(address)
             && times.len() >= PER_ADDRESS
         {

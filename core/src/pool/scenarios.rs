@@ -139,7 +139,10 @@ fn when_all_cool_the_answer_is_a_delay_a_ticket_or_a_true_retry_time() {
     let first = grant(&mut pool, 0);
     pool.apply(0, &[failed(&first, Fault::Quota, Some(5_000))]);
     assert!(matches!(ask(&mut pool, 0, want()), Given::Ticket { after_ms: 5_000, .. }));
-    assert_eq!(ask(&mut pool, 0, Want { deadline_ms: 1_000, ..want() }), Given::RetryAfter { after_ms: 5_000 });
+    assert_eq!(
+        ask(&mut pool, 0, Want { deadline_ms: 1_000, ..want() }),
+        Given::RetryAfter { after_ms: 5_000 }
+    );
     let late = grant(&mut pool, 3_500);
     assert_eq!(late.delay_ms, 1_500);
 }
@@ -164,7 +167,8 @@ fn a_failed_request_gets_several_candidates_and_never_its_failed_keys() {
     while tried.len() < 30 {
         asks += 1;
         let left = 39 - tried.len() as u32;
-        for grant in grants(&mut pool, 0, Want { exclude_keys: tried.clone(), attempts_left: left, ..want() }) {
+        for grant in grants(&mut pool, 0, Want { exclude_keys: tried.clone(), attempts_left: left, ..want() })
+        {
             assert!(!tried.contains(&grant.key));
             pool.apply(0, &[failed(&grant, Fault::Key, None)]);
             tried.push(grant.key);
@@ -278,7 +282,8 @@ fn key_pacing_holds_for_each_key() {
     let mut config = snapshot(&["m"]);
     config.settings.key_pace_ms = 1_000;
     pool.configure(config, vec![key("k0"), key("k1")]);
-    let given: Vec<(String, u64)> = (0..4).map(|_| grant(&mut pool, 0)).map(|g| (g.key, g.delay_ms)).collect();
+    let given: Vec<(String, u64)> =
+        (0..4).map(|_| grant(&mut pool, 0)).map(|g| (g.key, g.delay_ms)).collect();
     assert_eq!(given.iter().map(|given| given.1).collect::<Vec<_>>(), [0, 0, 1_000, 1_000]);
     assert_ne!(given[2].0, given[3].0);
 }
@@ -309,10 +314,16 @@ fn estimates_are_kept_apart_from_counted_tokens() {
     let exact = Usage { prompt_tokens: 10, completion_tokens: 5, ..Usage::default() };
     for (n, estimated) in [false, true].into_iter().enumerate() {
         let usage = Usage { estimated, ..exact };
-        let mut settle = ended(&grant(&mut pool, 0), if estimated { AttemptEnd::Cut } else { AttemptEnd::Ok });
+        let mut settle =
+            ended(&grant(&mut pool, 0), if estimated { AttemptEnd::Cut } else { AttemptEnd::Ok });
         settle.attempt.as_mut().unwrap().usage = usage;
-        settle.request =
-            Some(RequestEnd { token: "t".into(), usage, cut: estimated, status: 200, ..RequestEnd::default() });
+        settle.request = Some(RequestEnd {
+            token: "t".into(),
+            usage,
+            cut: estimated,
+            status: 200,
+            ..RequestEnd::default()
+        });
         pool.apply(n as u64, &[settle]);
     }
     for (dim, id) in [(Dim::Key, "k0"), (Dim::Token, "t"), (Dim::Pool, "")] {
@@ -341,7 +352,6 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         1 => Just(Step::Checkpoint),
     ]
 }
-
 
 proptest! {
     /// A restart at any moment: the last checkpoint and the journal since give the same books and standing.

@@ -5,11 +5,11 @@
 //! checkpoint, which gives the same state again.
 
 use super::books::{Books, Counter, Dim};
-use super::faults::{
-    COOLING_MAX_MS, COOLING_MIN_MS, COOLING_UNSTATED_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS, MODEL_GONE_FOR_MS, QUEUE_PAUSE_MS,
-    REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
-};
 use super::fallback::KnownKey;
+use super::faults::{
+    COOLING_MAX_MS, COOLING_MIN_MS, COOLING_UNSTATED_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS,
+    MODEL_GONE_FOR_MS, QUEUE_PAUSE_MS, REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
+};
 use super::keys::{Ban, Cooling, KeyRow, Ready, Roster};
 use super::protocol::{Attempt, AttemptEnd, Fault, GrantId, RequestEnd, Settle};
 use super::rotation::Turn;
@@ -270,7 +270,8 @@ impl Pool {
 
     /// The fault table's effects.
     fn punish(&mut self, now: u64, fault: Fault, attempt: &Attempt) {
-        let ban = |lasts: u64, reason: &str| Ban { since: now, until: now + lasts, reason: reason.to_owned() };
+        let ban =
+            |lasts: u64, reason: &str| Ban { since: now, until: now + lasts, reason: reason.to_owned() };
         match fault {
             Fault::Client | Fault::Path => {}
             Fault::Queue => {
@@ -348,7 +349,8 @@ impl Pool {
     }
 
     fn touch_group(&mut self, key: &str) {
-        let Some(place) = self.roster.position(key).and_then(|at| self.roster.slots.get(at)).map(|slot| slot.group)
+        let Some(place) =
+            self.roster.position(key).and_then(|at| self.roster.slots.get(at)).map(|slot| slot.group)
         else {
             return;
         };
@@ -377,7 +379,8 @@ impl Pool {
         if let Some(ban) = group.state.suspended.as_ref().filter(|ban| ban.until > now) {
             return status("suspended", Some(ban.reason.clone()), Some(ban.until));
         }
-        let cooling = group.state.cooling.iter().filter(|cooling| cooling.until > now).max_by_key(|c| c.until);
+        let cooling =
+            group.state.cooling.iter().filter(|cooling| cooling.until > now).max_by_key(|c| c.until);
         if let Some(cooling) = cooling {
             return status("cooling", Some(format!("quota of {}", cooling.model)), Some(cooling.until));
         }
@@ -430,8 +433,13 @@ impl Pool {
 }
 
 fn counter(now: u64, usage: &Usage, failed: bool, cut: bool) -> Counter {
-    let mut count =
-        Counter { requests: 1, errors: u64::from(failed), cut: u64::from(cut), last_used_at: now, ..Counter::default() };
+    let mut count = Counter {
+        requests: 1,
+        errors: u64::from(failed),
+        cut: u64::from(cut),
+        last_used_at: now,
+        ..Counter::default()
+    };
     if usage.estimated {
         count.estimated_prompt_tokens = usage.prompt_tokens;
         count.estimated_completion_tokens = usage.completion_tokens;

@@ -44,8 +44,12 @@ struct Body<'a> {
     error: &'a Fields<'a>,
     #[serde(flatten)]
     flat: &'a Fields<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_code: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct StreamBody<'a> {
+    error: Fields<'a>,
+    status_code: u16,
 }
 
 type Text = Cow<'static, str>;
@@ -73,20 +77,20 @@ impl ApiError {
 
     /// The response body: the four strings under `error` and again at the top, never null.
     pub fn to_body(&self) -> Vec<u8> {
-        self.serialized(None)
+        let fields = self.fields();
+        // Four strings: there is nothing in it that could fail.
+        serde_json::to_vec(&Body { error: &fields, flat: &fields }).unwrap_or_default()
     }
 
-    /// As `to_body`, with `status_code`, by which Cerebras' clients choose the exception when the error comes
-    /// inside a stream.
+    /// The error inside a stream, in the upstream's own form: only nested (with the flat fields beside it the
+    /// AI SDK takes it for a chunk without choices), and with `status_code`, by which Cerebras' clients choose
+    /// the exception.
     pub(crate) fn to_stream_body(&self) -> Vec<u8> {
-        self.serialized(Some(self.status))
+        serde_json::to_vec(&StreamBody { error: self.fields(), status_code: self.status }).unwrap_or_default()
     }
 
-    fn serialized(&self, status_code: Option<u16>) -> Vec<u8> {
-        let fields =
-            Fields { message: &self.message, r#type: &self.kind, param: &self.param, code: &self.code };
-        // Four strings and a number: there is nothing in it that could fail.
-        serde_json::to_vec(&Body { error: &fields, flat: &fields, status_code }).unwrap_or_default()
+    fn fields(&self) -> Fields<'_> {
+        Fields { message: &self.message, r#type: &self.kind, param: &self.param, code: &self.code }
     }
 
     /// The headers that go with it, lower case: content type, when to come back (whole seconds rounded up, and
