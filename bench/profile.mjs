@@ -13,13 +13,24 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import workerd from 'workerd';
-import { build } from '../scripts/lib/build.mjs';
-import { run, runMain, say, UserError } from '../scripts/lib/run.mjs';
+import { inRoot, npmBin, root, tool } from '../scripts/lib/paths.mjs';
+import { mustRun, run, runMain, say, UserError } from '../scripts/lib/run.mjs';
 import { load, wrkVersion } from './load.mjs';
 import { LOADS } from './measure.mjs';
 import { setUp, startUpstream, startWorkerd, TOKEN } from './stage.mjs';
 
 const SAMPLE_EVERY_US = 200;
+
+/** The release build without wasm-opt, as what is deployed holds no names. @returns {Promise<string>} its folder */
+async function buildWithNames() {
+  const dir = inRoot('target', 'worker', 'profile');
+  await mustRun('building the Worker', tool('worker-build'), ['--release', '--no-opt', '--out-dir', dir, '--locked'], {
+    cwd: root,
+    quiet: true,
+    env: { WASM_BINDGEN_BIN: tool('wasm-bindgen'), ESBUILD_BIN: npmBin('esbuild') },
+  });
+  return dir;
+}
 
 async function freePort() {
   const server = createServer();
@@ -134,7 +145,7 @@ await runMain(async () => {
   });
   const chosen = LOADS.find(({ name }) => name === values.load);
   if (!chosen) throw new UserError(`--load is one of ${LOADS.map(({ name }) => name).join(', ')}`);
-  const dir = values.built ?? (await build()).dir;
+  const dir = values.built ?? (await buildWithNames());
   const folder = mkdtempSync(join(tmpdir(), 'rondo-profile-'));
   const port = await freePort();
   const cleanUp = [() => rmSync(folder, { recursive: true, force: true })];

@@ -196,7 +196,7 @@ async fn tested(core: &Core, body: &str) -> Result<Response> {
             retry_after_ms: call.retry_after_ms,
             ..Attempt::default()
         }),
-        request: None,
+        ..Settle::default()
     };
     let now = time::now_ms();
     let settles = [settle];

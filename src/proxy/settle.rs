@@ -22,17 +22,17 @@ pub fn unused(grant: &Grant) {
         end: AttemptEnd::Unused,
         ..Attempt::default()
     };
-    state::report(Settle { id: grant.id, attempt: Some(attempt), request: None });
+    state::report(Settle { id: grant.id, attempt: Some(attempt), ..Settle::default() });
 }
 
 /// Reports an attempt, and with it the end of the request when it was the last.
 pub fn attempt(grant: &Grant, attempt: Attempt, request: Option<RequestEnd>) {
-    state::report(Settle { id: grant.id, attempt: Some(attempt), request });
+    state::report(Settle { id: grant.id, attempt: Some(attempt), request, ..Settle::default() });
 }
 
 /// Reports the end of a request that has no attempt of its own to go with.
 pub fn request(request: RequestEnd) {
-    state::report(Settle { id: state::local_grant(), attempt: None, request: Some(request) });
+    state::report(Settle { id: state::local_grant(), request: Some(request), ..Settle::default() });
 }
 
 /// Sends what waits, after a moment in which another request's ask may take it along (`at_once`: without).

@@ -1,7 +1,7 @@
 // How a stream ends when it does not end well, and what the books say of it.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { errorOf, events, keys, start, until } from './proxy.mjs';
+import { events, keys, start, streamErrorOf, until } from './proxy.mjs';
 
 describe('a stream', () => {
   let running;
@@ -30,7 +30,7 @@ describe('a stream', () => {
       assert.equal(set.hits, 1);
       const all = events(text);
       const last = all.at(-1);
-      errorOf(last);
+      streamErrorOf(last);
       assert.ok(last.status_code >= 500);
       assert.ok(!all.includes('[DONE]'));
       assert.ok(all.length > 2, 'what came before was passed on');

@@ -91,6 +91,16 @@ export function errorOf(body) {
   return { message, type, param, code };
 }
 
+/** The error of a stream's last event, which has one form: with the flat fields beside it some clients miss it. */
+export function streamErrorOf(event) {
+  const { message, type, param, code } = event.error;
+  for (const value of [message, type, param, code]) {
+    if (typeof value !== 'string') throw new Error(`four texts are wanted: ${JSON.stringify(event)}`);
+  }
+  if (!Number.isInteger(event.status_code) || 'message' in event) throw new Error(`not a stream's form: ${JSON.stringify(event)}`);
+  return { message, type, param, code };
+}
+
 /** Asks again until `good` says yes or the time is over; for what is promised within a time. */
 export async function until(good, ms, what) {
   const end = Date.now() + ms;

@@ -54,8 +54,6 @@ pub struct KeyState {
 pub struct Cooling {
     /// The model.
     pub model: String,
-    /// When it began.
-    pub since: u64,
     /// When it ends.
     pub until: u64,
     /// Unstated 429s in a row.

@@ -41,7 +41,11 @@ impl Outbox {
     pub fn take(&mut self, most: usize, now: u64) -> Vec<Settle> {
         self.recall(now);
         let count = self.waiting.len().min(most);
-        self.waiting.drain(..count).map(|(_, settle)| settle).collect()
+        let aged = |(since, settle): (u64, Settle)| {
+            let age_ms = settle.age_ms + now.saturating_sub(since);
+            Settle { age_ms, ..settle }
+        };
+        self.waiting.drain(..count).map(aged).collect()
     }
 
     /// Keeps what a call carries until it is known how that went. Nothing carried needs no flight.

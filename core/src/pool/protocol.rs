@@ -151,12 +151,19 @@ pub struct Grant {
 pub struct Settle {
     /// The grant's number, or a local one.
     pub id: GrantId,
+    /// How long ago it happened when it was sent on: reports wait for a call that takes them along.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub age_ms: u64,
     /// The attempt, when one was sent or the grant is given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
     /// The client's request, when this report ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestEnd>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What became of one attempt.

@@ -67,7 +67,7 @@ fn grant(pool: &mut Pool, now: u64) -> Grant {
 
 fn ended(grant: &Grant, end: AttemptEnd) -> Settle {
     let attempt = Attempt { key: grant.key.clone(), model: grant.model.clone(), end, ..Attempt::default() };
-    Settle { id: grant.id, attempt: Some(attempt), request: None }
+    Settle { id: grant.id, attempt: Some(attempt), ..Settle::default() }
 }
 
 fn failed(grant: &Grant, fault: Fault, retry_after_ms: Option<u64>) -> Settle {
@@ -123,6 +123,27 @@ fn a_limited_key_rests_exactly_as_long_as_stated() {
     assert!((0..10).all(|n| grant(&mut pool, n).key != first.key));
     let after: Vec<String> = (0..4).map(|n| grant(&mut pool, 2_000 + n).key).collect();
     assert!(after.contains(&first.key));
+}
+
+#[test]
+fn a_success_from_before_the_429_does_not_end_the_cooling_however_late_it_is_reported() {
+    let mut pool = pool(1);
+    let (early, late) = (grant(&mut pool, 0), grant(&mut pool, 0));
+    pool.apply(100, &[failed(&late, Fault::Quota, Some(2_000))]);
+    let mut settle = ended(&early, AttemptEnd::Ok);
+    settle.attempt.as_mut().unwrap().duration_ms = 50;
+    settle.age_ms = 200;
+    pool.apply(300, &[settle]);
+    assert_eq!(status(&pool, "k0", 300), "cooling");
+}
+
+#[test]
+fn a_429_reported_late_cools_from_when_it_came() {
+    let mut pool = pool(1);
+    let mut settle = failed(&grant(&mut pool, 0), Fault::Quota, Some(2_000));
+    settle.age_ms = 250;
+    pool.apply(1_000, &[settle]);
+    assert_eq!(pool.key_status("k0", 1_000).unwrap().until, Some(2_750));
 }
 
 #[test]

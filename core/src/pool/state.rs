@@ -169,7 +169,7 @@ impl Pool {
                     }
                 } else {
                     self.count_attempt(now, attempt);
-                    self.judge(now, attempt);
+                    self.judge(now.saturating_sub(settle.age_ms), attempt);
                 }
             }
             if let Some(request) = &settle.request {
@@ -230,12 +230,12 @@ impl Pool {
     }
 
     /// What an attempt's end says of its key, group and model.
-    fn judge(&mut self, now: u64, attempt: &Attempt) {
-        let sent_at = now.saturating_sub(attempt.duration_ms);
+    fn judge(&mut self, ended_at: u64, attempt: &Attempt) {
+        let sent_at = ended_at.saturating_sub(attempt.duration_ms);
         match attempt.end {
             AttemptEnd::Unused => {}
             AttemptEnd::Ok | AttemptEnd::Cut => self.forgive(sent_at, attempt),
-            AttemptEnd::Failed(fault) => self.punish(now, fault, attempt),
+            AttemptEnd::Failed(fault) => self.punish(ended_at, fault, attempt),
         }
     }
 
@@ -254,7 +254,9 @@ impl Pool {
         }
         if let Some(group) = self.roster.group_of(&attempt.key) {
             let before = group.state.cooling.len();
-            group.state.cooling.retain(|cooling| cooling.model != attempt.model || cooling.since > sent_at);
+            // What was sent before the bucket ran empty says nothing of it; a success after the stated time ends
+            // the row of strikes.
+            group.state.cooling.retain(|cooling| cooling.model != attempt.model || cooling.until > sent_at);
             let lifted = group.state.suspended.as_ref().is_some_and(|ban| ban.since <= sent_at);
             if lifted {
                 group.state.suspended = None;
@@ -311,7 +313,7 @@ impl Pool {
         group.state.cooling.retain(|cooling| cooling.until + COOLING_UNSTATED_MAX_MS > now);
         let cooling = &mut group.state.cooling;
         let place = cooling.iter().position(|entry| entry.model == attempt.model).unwrap_or_else(|| {
-            cooling.push(Cooling { model: attempt.model.clone(), since: now, ..Cooling::default() });
+            cooling.push(Cooling { model: attempt.model.clone(), ..Cooling::default() });
             cooling.len() - 1
         });
         let Some(entry) = cooling.get_mut(place) else { return };
@@ -325,7 +327,6 @@ impl Pool {
                 backoff(COOLING_UNSTATED_MS, entry.strikes, COOLING_UNSTATED_MAX_MS)
             }
         };
-        entry.since = now;
         entry.until = entry.until.max(now + wait);
         self.touch_group(&attempt.key);
     }
