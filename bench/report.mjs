@@ -82,6 +82,21 @@ function sizeLine(size) {
   return `Worker: ${kb(size.wasm_gzip)} of wasm gzipped (${kb(size.wasm)} plain; aim ≤ ${AIMS.gzipKb} KB gzipped) and ${kb(size.js_gzip)} of JavaScript gzipped.`;
 }
 
+/** The aims that this run missed, and by how much. */
+function missedLine({ loads, size, counts }) {
+  const missed = [];
+  for (const { name, title } of LOADS) {
+    const got = loads[name] && AIMS[name] && median(ratio(loads[name], 'rondo', 'per_second'));
+    if (got < AIMS[name]) missed.push(`${title}: ${short(got)} instead of ${AIMS[name]} (${short((100 * (AIMS[name] - got)) / AIMS[name])} % short)`);
+  }
+  const gzipKb = size && size.wasm_gzip / 1000;
+  if (gzipKb > AIMS.gzipKb) missed.push(`wasm: ${gzipKb.toFixed(0)} KB instead of ${AIMS.gzipKb} KB`);
+  for (const one of ['worker.d1', 'worker.kv_reads']) {
+    if (Object.values(counts ?? {}).some((count) => count[one] > 0)) missed.push(`${one} is not 0 on warm requests`);
+  }
+  return missed.length ? `Aims missed: ${missed.join('; ')}.` : 'No aim was missed.';
+}
+
 /** The noise that the figures were taken in. */
 function noiseLine(loads) {
   const all = Object.values(loads).flat();
@@ -103,6 +118,7 @@ export function table(results) {
     results.firstByte ? firstByteTable(results.firstByte) : '',
     results.counts ? countTable(results.counts) : '',
     results.size ? sizeLine(results.size) : '',
+    missedLine(results),
   ]
     .filter(Boolean)
     .join('\n\n');
