@@ -16,6 +16,12 @@ use worker::{Context, Env, event};
 /// What stands in for the admin page where there are no static files.
 const NO_PAGE: &[u8] = b"Rondo is running. The API is at /v1, the admin API at /api.\n";
 
+/// Once for each isolate, before anything else.
+#[event(start)]
+fn start() {
+    platform::glue::ready();
+}
+
 /// Every request. Never an error: whatever goes wrong has become an answer before.
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
@@ -31,7 +37,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Target::Ready => proxy::ready(&env, false).await,
         Target::Health => proxy::ready(&env, true).await,
         Target::Home => home(request, &env).await,
-        Target::Control => control(request, env).await,
+        // Boxed: its state is many times that of a request of the data plane, and would be part of each.
+        Target::Control => Box::pin(control(request, env)).await,
         Target::Preflight => proxy::preflight(&request),
         Target::WrongMethod(allow) => proxy::wrong_method(&request, allow).await,
         Target::Nothing => proxy::nothing(&request).await,

@@ -2,6 +2,7 @@
 
 use super::flush;
 use super::object::Core;
+use crate::platform::coordinator::{ANSWER_HEADER, ASK_HEADER, fits_header};
 use crate::platform::{log, random, time};
 use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle};
 use serde::Deserialize;
@@ -20,11 +21,11 @@ const SOON_MS: u64 = 1_000;
 pub async fn handle(core: &Core, request: Request) -> Result<Response> {
     let url = request.inner().url();
     let path = url.rsplit_once('/').map_or("", |(_, path)| path);
-    let body = match request.inner().text() {
-        Ok(promise) => {
-            JsFuture::from(promise).await.ok().and_then(|text| text.as_string()).unwrap_or_default()
-        }
-        Err(_) => String::new(),
+    let asked = request.inner().headers().get(ASK_HEADER).ok().flatten();
+    let by_header = asked.is_some();
+    let body = match asked {
+        Some(asked) => asked,
+        None => body_of(&request).await,
     };
     if path == "ready" {
         return json_response(&ready(core), 200);
@@ -33,7 +34,7 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
         return unable(core);
     }
     match path {
-        "ask" => ask(core, &body).await,
+        "ask" => ask(core, &body, by_header).await,
         "changed" => changed(core).await,
         "flush" => match flush::flush(core).await {
             Ok(()) => json_response(&json!({}), 200),
@@ -48,6 +49,15 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
     }
 }
 
+async fn body_of(request: &Request) -> String {
+    match request.inner().text() {
+        Ok(promise) => {
+            JsFuture::from(promise).await.ok().and_then(|text| text.as_string()).unwrap_or_default()
+        }
+        Err(_) => String::new(),
+    }
+}
+
 fn json_response(value: &Value, status: u16) -> Result<Response> {
     text_response(&value.to_string(), status)
 }
@@ -57,6 +67,15 @@ fn text_response(text: &str, status: u16) -> Result<Response> {
     init.set_status(status);
     let response = web_sys::Response::new_with_opt_str_and_init(Some(text), &init)
         .map_err(|error| worker::Error::from(error.unchecked_into::<wasm_bindgen::JsValue>()))?;
+    Ok(Response::from(response))
+}
+
+fn header_response(answer: &str) -> Result<Response> {
+    let headers = web_sys::Headers::new().map_err(worker::Error::from)?;
+    headers.set(ANSWER_HEADER, answer).map_err(worker::Error::from)?;
+    let init = web_sys::ResponseInit::new();
+    init.set_headers(headers.as_ref());
+    let response = web_sys::Response::new_with_opt_str_and_init(None, &init).map_err(worker::Error::from)?;
     Ok(Response::from(response))
 }
 
@@ -84,7 +103,7 @@ fn ready(core: &Core) -> Value {
         "states": summary})
 }
 
-async fn ask(core: &Core, body: &str) -> Result<Response> {
+async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
     let Ok(ask) = serde_json::from_str::<Ask>(body) else {
         return json_response(&json!({"error": "not an ask of this version"}), 400);
     };
@@ -105,6 +124,7 @@ async fn ask(core: &Core, body: &str) -> Result<Response> {
         core.set_alarm(interval).await;
     }
     match answer {
+        Ok(answer) if by_header && fits_header(&answer) => header_response(&answer),
         Ok(answer) => text_response(&answer, 200),
         Err(_) => json_response(&json!({"error": "no answer"}), 500),
     }

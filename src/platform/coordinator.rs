@@ -1,7 +1,7 @@
 //! Calls of the Coordinator's Durable Object.
 
 use super::env::Missing;
-use super::race::within;
+use super::race::Watch;
 use js_sys::{JsString, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -33,10 +33,22 @@ extern "C" {
     fn set_method(this: &Init, value: &JsString);
     #[wasm_bindgen(method, setter)]
     fn set_body(this: &Init, value: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_headers(this: &Init, value: &AskHeaders);
+
+    type AskHeaders;
+    #[wasm_bindgen(method, setter, js_name = "x-ask")]
+    fn set_ask(this: &AskHeaders, value: &str);
+
+    type ReplyHeaders;
+    #[wasm_bindgen(method, catch, js_name = get)]
+    fn get(this: &ReplyHeaders, name: &JsString) -> Result<Option<String>, JsValue>;
 
     type Reply;
     #[wasm_bindgen(method, getter)]
     fn status(this: &Reply) -> u16;
+    #[wasm_bindgen(method, getter)]
+    fn headers(this: &Reply) -> ReplyHeaders;
     #[wasm_bindgen(method, catch)]
     fn text(this: &Reply) -> Result<Promise, JsValue>;
 }
@@ -64,6 +76,7 @@ struct Words {
     post: JsString,
     ask: JsString,
     ready: JsString,
+    answer: JsString,
 }
 
 thread_local! {
@@ -72,6 +85,7 @@ thread_local! {
         post: "POST".into(),
         ask: "http://coordinator/ask".into(),
         ready: "http://coordinator/ready".into(),
+        answer: ANSWER_HEADER.into(),
     };
 }
 
@@ -85,6 +99,7 @@ pub async fn call(
     call: Call,
     body: &str,
     timeout_ms: u64,
+    watch: &Watch,
 ) -> Result<(u16, String), CallError> {
     let sent = WORDS.with(|words| {
         let bindings: &Bindings = env.unchecked_ref();
@@ -105,8 +120,14 @@ pub async fn call(
             namespace.get_by_name(&words.name)
         };
         let init: Init = js_sys::Object::new().unchecked_into();
-        init.set_method(&words.post);
-        init.set_body(body);
+        if fits_header(body) {
+            let headers: AskHeaders = js_sys::Object::new().unchecked_into();
+            headers.set_ask(body);
+            init.set_headers(&headers);
+        } else {
+            init.set_method(&words.post);
+            init.set_body(body);
+        }
         let url = match call {
             Call::Ask => &words.ask,
             Call::Ready => &words.ready,
@@ -115,11 +136,26 @@ pub async fn call(
     })?;
     let reply = async move {
         let reply: Reply = JsFuture::from(sent).await?.unchecked_into();
+        if let Some(text) = WORDS.with(|words| reply.headers().get(&words.answer))? {
+            return Ok::<_, JsValue>((reply.status(), text));
+        }
         let text = JsFuture::from(reply.text()?).await?;
         Ok::<_, JsValue>((reply.status(), text.as_string().unwrap_or_default()))
     };
-    match within(timeout_ms, reply).await {
+    match watch.within(timeout_ms, reply).await {
         Some(Ok(reply)) => Ok(reply),
         Some(Err(_)) | None => Err(CallError::Silent),
     }
+}
+
+/// An ask that travels as a header, and its answer. Only who asked by header is answered by header.
+pub const ASK_HEADER: &str = "x-ask";
+/// See [`ASK_HEADER`].
+pub const ANSWER_HEADER: &str = "x-answer";
+
+/// Whether a message can travel as a header: a body costs both sides a stream and a turn of the event loop.
+/// Header values are Latin-1, so only printable ASCII passes as it is.
+#[must_use]
+pub fn fits_header(text: &str) -> bool {
+    text.len() <= 8 * 1024 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }

@@ -5,6 +5,7 @@ pub mod body;
 pub mod coordinator;
 pub mod env;
 pub mod fetch;
+pub mod glue;
 pub mod incoming;
 pub mod json;
 pub mod log;

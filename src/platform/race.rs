@@ -1,8 +1,10 @@
 //! Waiting for the first of two things.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 /// What came first.
 #[derive(Debug)]
@@ -32,5 +34,46 @@ pub async fn within<T>(ms: u64, future: impl Future<Output = T>) -> Option<T> {
     match race(future, super::time::sleep(ms)).await {
         First::Left(value) => Some(value),
         First::Right(()) => None,
+    }
+}
+
+/// One timer for all the waits of a request, one after the other: nearly all of them end long before it fires,
+/// and each timer of the platform's is a call and a closure.
+#[derive(Default)]
+pub struct Watch(RefCell<Option<Alarm>>);
+
+struct Alarm {
+    fires_at: u64,
+    delay: Pin<Box<worker::Delay>>,
+}
+
+impl Watch {
+    /// The future's output, or `None` when that many milliseconds pass first.
+    pub async fn within<T>(&self, ms: u64, future: impl Future<Output = T>) -> Option<T> {
+        let deadline = super::time::now_ms().saturating_add(ms);
+        let mut future = pin!(future);
+        poll_fn(move |context| {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(value));
+            }
+            let mut alarm = self.0.borrow_mut();
+            loop {
+                // A timer that fires too early is waited for and set anew; one that fires too late is replaced.
+                if alarm.as_ref().is_none_or(|alarm| alarm.fires_at > deadline) {
+                    let left = deadline.saturating_sub(super::time::now_ms());
+                    let delay = Box::pin(worker::Delay::from(Duration::from_millis(left)));
+                    *alarm = Some(Alarm { fires_at: deadline, delay });
+                }
+                let Some(set) = alarm.as_mut() else { return Poll::Pending };
+                if set.delay.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                *alarm = None;
+                if super::time::now_ms() >= deadline {
+                    return Poll::Ready(None);
+                }
+            }
+        })
+        .await
     }
 }

@@ -50,6 +50,12 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = releaseLock)]
     fn release_lock(this: &RawWriter) -> Result<(), JsValue>;
 
+    type Holder;
+    #[wasm_bindgen(constructor, js_class = "Response", catch)]
+    fn new(body: &Source) -> Result<Holder, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
+    fn array_buffer(this: &Holder) -> Result<Promise, JsValue>;
+
     type IdentityTransformStream;
     #[wasm_bindgen(constructor, catch)]
     fn new() -> Result<IdentityTransformStream, JsValue>;
@@ -101,6 +107,15 @@ impl Source {
     pub fn tee(&self) -> Result<(Self, Self), Lost> {
         let branches = self.js_tee()?;
         Ok((branches.get(0).unchecked_into(), branches.get(1).unchecked_into()))
+    }
+
+    /// Everything up to the end at once, read natively: chunk by chunk each one costs a promise. Only for a
+    /// stream that nothing was read of.
+    ///
+    /// # Errors
+    /// When the stream is locked or fails.
+    pub async fn rest(&self) -> Result<Uint8Array, Lost> {
+        Ok(Uint8Array::new(&JsFuture::from(Holder::new(self)?.array_buffer()?).await?))
     }
 
     /// Gives the stream up; a connection behind it is closed.

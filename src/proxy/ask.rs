@@ -2,7 +2,7 @@
 
 use super::state::{self, Unusable};
 use crate::platform::coordinator::{Call, CallError, call};
-use crate::platform::race::within;
+use crate::platform::race::{Watch, within};
 use crate::platform::{env, log, time};
 use crate::store::{kv, load};
 use rondo_core::limits::coordinator::TIMEOUT_MS;
@@ -53,6 +53,11 @@ impl Trouble {
 
 /// Asks, with the reports that wait. Right after a silence nothing is asked.
 pub async fn ask(env: &worker::Env, want: Option<Want>, renews: Vec<GrantId>) -> Asked {
+    ask_under(env, want, renews, &Watch::default()).await
+}
+
+/// The same under the request's own timer.
+pub async fn ask_under(env: &worker::Env, want: Option<Want>, renews: Vec<GrantId>, watch: &Watch) -> Asked {
     let now = time::now_ms();
     if state::is_silent(now) {
         return Asked::Silent(None);
@@ -62,7 +67,7 @@ pub async fn ask(env: &worker::Env, want: Option<Want>, renews: Vec<GrantId>) ->
     let ask = Ask { v: VERSION, generation, epoch, want, settles, renews };
     let body = serde_json::to_string(&ask).unwrap_or_default();
     let flight = state::outbox(|outbox| outbox.departed(ask.settles, now));
-    let reply = call(env, Call::Ask, &body, TIMEOUT_MS).await;
+    let reply = call(env, Call::Ask, &body, TIMEOUT_MS, watch).await;
     let answer = match reply {
         Ok((200, text)) => match serde_json::from_str::<Answer>(&text) {
             Ok(answer) => answer,

@@ -5,7 +5,7 @@ use super::send::{Failed, Sent};
 use super::settle::Ledger;
 use crate::platform::body::{Collected, collect};
 use crate::platform::fetch::{Abort, Incoming};
-use crate::platform::race::within;
+use crate::platform::race::Watch;
 use crate::platform::streams::{Reader, Source};
 use crate::platform::time;
 use js_sys::Uint8Array;
@@ -72,15 +72,18 @@ fn failed(fault: Fault, ledger: Ledger) -> Box<Failed> {
 ///
 /// # Errors
 /// When it breaks off, takes too long, or is no answer.
-pub async fn document(sent: Sent, timeouts: &Timeouts) -> Result<Passed, Box<Failed>> {
+pub async fn document(sent: Sent, timeouts: &Timeouts, watch: &Watch) -> Result<Passed, Box<Failed>> {
     let Sent { abort, answer, mut ledger } = sent;
     let length = answer.header("content-length").and_then(|text| text.parse::<usize>().ok());
     let collected = match (length, answer.body()) {
         (_, None) => return Err(failed(Fault::Upstream, ledger)),
-        (Some(length), Some(_)) if length <= HELD_ANSWER_BYTES => {
-            within(timeouts.headers_whole_ms, answer.whole()).await.map(|whole| whole.map(Collected::Whole))
+        (Some(length), Some(_)) if length <= HELD_ANSWER_BYTES => watch
+            .within(timeouts.headers_whole_ms, answer.whole())
+            .await
+            .map(|whole| whole.map(Collected::Whole)),
+        (_, Some(source)) => {
+            watch.within(timeouts.headers_whole_ms, collect(&source, HELD_ANSWER_BYTES)).await
         }
-        (_, Some(source)) => within(timeouts.headers_whole_ms, collect(&source, HELD_ANSWER_BYTES)).await,
     };
     let (bytes, more) = match collected {
         Some(Ok(Collected::Whole(bytes))) => (bytes, None),
@@ -130,7 +133,7 @@ fn begun(
 ///
 /// # Errors
 /// When it breaks off, takes too long, or begins with an error.
-pub async fn stream(sent: Sent, timeouts: &Timeouts) -> Result<Passed, Box<Failed>> {
+pub async fn stream(sent: Sent, timeouts: &Timeouts, watch: &Watch) -> Result<Passed, Box<Failed>> {
     let Sent { abort, answer, mut ledger } = sent;
     let Some(source) = answer.body() else { return Err(failed(Fault::Upstream, ledger)) };
     let Ok(mut reader) = source.reader() else { return Err(failed(Fault::Lost, ledger)) };
@@ -139,7 +142,7 @@ pub async fn stream(sent: Sent, timeouts: &Timeouts) -> Result<Passed, Box<Faile
     let until = time::now_ms() + timeouts.first_event_ms;
     loop {
         let left = until.saturating_sub(time::now_ms());
-        let chunk = match within(left, reader.read()).await {
+        let chunk = match watch.within(left, reader.read()).await {
             Some(Ok(Some(chunk))) => chunk,
             Some(Ok(None) | Err(_)) => return Err(failed(Fault::Lost, ledger)),
             None => {
@@ -165,7 +168,7 @@ pub async fn stream(sent: Sent, timeouts: &Timeouts) -> Result<Passed, Box<Faile
     }
     // All of a short answer came with the first read: it needs no pump. The end of the body follows at once;
     // reading it lets the connection be used again.
-    while let Some(Ok(Some(chunk))) = within(TRAILER_MS, reader.read()).await {
+    while let Some(Ok(Some(chunk))) = watch.within(TRAILER_MS, reader.read()).await {
         head.push(chunk);
     }
     let end = tail.end();

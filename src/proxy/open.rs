@@ -6,6 +6,7 @@ use super::state;
 use crate::platform::coordinator::{Call, CallError, call};
 use crate::platform::env;
 use crate::platform::incoming::Incoming;
+use crate::platform::race::Watch;
 use crate::platform::respond::{About, Body, data, plain};
 use rondo_core::wire::errors::ApiError;
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ pub async fn ready(environment: &worker::Env, in_detail: bool) -> web_sys::Respo
     lacks(env::database(environment).map(drop));
     lacks(env::snapshots(environment).map(drop));
     lacks(env::encryption_key(environment).map(drop));
-    let reply = call(environment, Call::Ready, "{}", READY_TIMEOUT_MS).await;
+    let reply = call(environment, Call::Ready, "{}", READY_TIMEOUT_MS, &Watch::default()).await;
     if let Err(CallError::Missing(part)) = &reply {
         lacks(Err(part.clone()));
     }

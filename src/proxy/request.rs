@@ -2,7 +2,7 @@
 //! a failure can be hidden.
 
 use super::answer;
-use super::ask::{Asked, ask, confirm_without_coordinator, find_keys};
+use super::ask::{Asked, ask_under, confirm_without_coordinator, find_keys};
 use super::authenticate::{CREDENTIAL_HEADERS, Client, authenticate, unusable};
 use super::gate::{self, Passed};
 use super::read::{BODY_HEADERS, Body, read};
@@ -11,6 +11,7 @@ use super::settle::{self, Story};
 use super::wait::{Patience, is_usable};
 use super::{silent, state, stream};
 use crate::platform::incoming::{Incoming, Names};
+use crate::platform::race::Watch;
 use crate::platform::respond::About;
 use crate::platform::streams::Channel;
 use crate::platform::time;
@@ -76,6 +77,7 @@ pub async fn chat(request: &Incoming, env: &worker::Env, context: &worker::Conte
                 excluded_models: Vec::new(),
                 last: None,
                 candidates: VecDeque::new(),
+                watch: Watch::default(),
                 model: String::new(),
             };
             course.run().await
@@ -143,6 +145,8 @@ struct Course<'a> {
     last: Option<Failure>,
     /// Grants in hand, with when they were given.
     candidates: VecDeque<(Grant, u64)>,
+    /// Its timer.
+    watch: Watch,
     /// The model tried last.
     model: String,
 }
@@ -159,10 +163,11 @@ impl Course<'_> {
             self.model.clone_from(&grant.model);
             let settings = &self.client.known.snapshot.settings;
             let timeouts = settings.timeouts;
-            let sent = send(self.env, &self.client, &self.body, &self.passed, grant, &timeouts).await;
+            let sent =
+                send(self.env, &self.client, &self.body, &self.passed, grant, &timeouts, &self.watch).await;
             let passed = match sent {
-                Ok(sent) if self.body.scan.stream => gate::stream(sent, &timeouts).await,
-                Ok(sent) => gate::document(sent, &timeouts).await,
+                Ok(sent) if self.body.scan.stream => gate::stream(sent, &timeouts, &self.watch).await,
+                Ok(sent) => gate::document(sent, &timeouts, &self.watch).await,
                 Err(failed) => Err(failed),
             };
             match passed {
@@ -234,7 +239,7 @@ impl Course<'_> {
             }
             let asked_at = time::now_ms();
             let want = self.want(ticket, asked_at);
-            let given = match ask(self.env, Some(want), Vec::new()).await {
+            let given = match ask_under(self.env, Some(want), Vec::new(), &self.watch).await {
                 Asked::Answered(given) => given.unwrap_or(Given::Refused(RefusedWhy::NoActiveKey)),
                 Asked::Unusable(why) => return Err(unusable(why)),
                 Asked::Silent(reported) => {

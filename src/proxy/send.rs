@@ -7,7 +7,7 @@ use super::settle::Ledger;
 use super::state;
 use crate::platform::body::beginning;
 use crate::platform::fetch::{Abort, Incoming, KeyHeader, Outgoing, post};
-use crate::platform::race::within;
+use crate::platform::race::{Watch, within};
 use crate::platform::{log, time};
 use rondo_core::config::Timeouts;
 use rondo_core::limits::request::ERROR_BODY_BYTES;
@@ -51,6 +51,7 @@ pub async fn send(
     passed: &[(&'static str, String)],
     grant: Grant,
     timeouts: &Timeouts,
+    watch: &Watch,
 ) -> Result<Sent, Box<Failed>> {
     let mut ledger =
         Ledger { grant, sent_at: time::now_ms(), first_event_ms: None, status: 0, limits: Vec::new() };
@@ -79,7 +80,7 @@ pub async fn send(
     });
     drop(key);
     let limit = if stream { timeouts.headers_ms } else { timeouts.headers_whole_ms };
-    let answer = match within(limit, answer).await {
+    let answer = match watch.within(limit, answer).await {
         Some(Ok(answer)) => answer,
         Some(Err(_)) => return Err(Box::new(Failed { failure: Failure::silent(Fault::Lost), ledger })),
         None => {
@@ -88,8 +89,11 @@ pub async fn send(
         }
     };
     ledger.status = answer.status;
-    let said = answer.limit_headers();
-    ledger.limits = rate_limits(said.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    // They change little from one success to the next; a refusal is always read.
+    if !(200..300).contains(&answer.status) || state::are_limits_due(&ledger.grant.key, time::now_ms()) {
+        let said = answer.limit_headers();
+        ledger.limits = rate_limits(said.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    }
     if (200..300).contains(&answer.status) {
         return Ok(Sent { abort, answer, ledger });
     }

@@ -13,6 +13,8 @@ const PAUSE_MS: u64 = 500;
 const PAUSE_MAX_MS: u64 = 5_000;
 /// Deliveries are tried this long; the platform ends what runs on after the answer.
 const TRY_FOR_MS: u64 = WAIT_UNTIL_MS - 5_000;
+/// A deliverer hands over after this long: the rest of its time is for tries.
+const STAY_MS: u64 = 10_000;
 
 /// Reports a grant that was never sent.
 pub fn unused(grant: &Grant) {
@@ -38,21 +40,45 @@ pub fn request(request: RequestEnd) {
 /// Sends what waits, after a moment in which another request's ask may take it along (`at_once`: without).
 /// Held by the request's own `wait_until`: an isolate has no timer of its own between requests.
 pub fn deliver(env: &worker::Env, context: &worker::Context, at_once: bool) {
+    if !at_once && !state::begin_delivery(time::now_ms()) {
+        return;
+    }
     let env = env.clone();
     context.wait_until(async move { delivery(&env, at_once).await });
 }
 
 /// As [`deliver`], inside work that is held already.
-pub async fn delivery(env: &worker::Env, at_once: bool) {
-    let mut least = 0;
-    if !at_once {
-        time::sleep(SETTLE_FLUSH_MS).await;
-        // Timers may be a little early.
-        least = SETTLE_FLUSH_MS - 10;
+pub async fn delivery_within(env: &worker::Env, at_once: bool) {
+    if at_once || state::begin_delivery(time::now_ms()) {
+        delivery(env, at_once).await;
     }
+}
+
+/// One request at a time delivers for all of its isolate: as long as there are reports it stays, so that none
+/// is left without anybody. If the platform ends it before, its turn is over after two rounds, and the next
+/// request that ends takes it.
+async fn delivery(env: &worker::Env, at_once: bool) {
     let from = time::now_ms();
+    if !at_once {
+        loop {
+            time::sleep(SETTLE_FLUSH_MS).await;
+            let now = time::now_ms();
+            if state::outbox(|outbox| outbox.is_empty()) {
+                state::end_delivery();
+                return;
+            }
+            // Timers may be a little early.
+            let waited = state::outbox(|outbox| outbox.has_waited(SETTLE_FLUSH_MS - 10, now));
+            if waited || now.saturating_sub(from) > STAY_MS {
+                break;
+            }
+            state::stay_in_delivery(now);
+        }
+        // From here on whatever ends has a deliverer of its own; all that waits now goes with this one.
+        state::end_delivery();
+    }
     let mut pause = PAUSE_MS;
-    while state::outbox(|outbox| outbox.has_waited(least, time::now_ms())) {
+    while state::outbox(|outbox| outbox.has_waited(0, time::now_ms())) {
         if matches!(ask(env, None, Vec::new()).await, Asked::Answered(_)) {
             continue;
         }

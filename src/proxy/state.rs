@@ -3,7 +3,10 @@
 
 use crate::platform::{env::Missing, log, random, time};
 use rondo_core::config::{Snapshot, Token};
-use rondo_core::limits::coordinator::{SETTLES_KEPT, SNAPSHOT_UNCONFIRMED_MAX_MS, UNKNOWN_DIGESTS_KEPT};
+use rondo_core::limits::coordinator::{
+    SETTLE_FLUSH_MS, SETTLES_KEPT, SNAPSHOT_UNCONFIRMED_MAX_MS, UNKNOWN_DIGESTS_KEPT,
+};
+use rondo_core::limits::promised;
 use rondo_core::pool::fallback::Fallback;
 use rondo_core::pool::outbox::Outbox;
 use rondo_core::pool::protocol::{LOCAL_GRANT, Settle};
@@ -47,6 +50,9 @@ impl Known {
     }
 }
 
+/// How often a key's limit headers are read from successes.
+const LIMITS_EVERY_MS: u64 = 1_000;
+
 struct State {
     known: Option<Rc<Known>>,
     confirmed_at: u64,
@@ -58,6 +64,10 @@ struct State {
     /// Upstream addresses by provider and key's base, as variables do not change within an isolate.
     addresses: HashMap<(&'static str, Option<String>), Rc<str>>,
     ids: (u64, u64),
+    /// Until when somebody delivers reports.
+    delivered_until: u64,
+    /// When a key's limit headers were read last.
+    limits_read: HashMap<String, u64>,
 }
 
 thread_local! {
@@ -70,6 +80,8 @@ thread_local! {
         strangers: HashMap::new(),
         addresses: HashMap::new(),
         ids: (0, 0),
+        delivered_until: 0,
+        limits_read: HashMap::new(),
     });
 }
 
@@ -263,4 +275,43 @@ pub fn local_grant() -> u64 {
     // An odd multiplier spreads the count over all bits without two counts meeting.
     let mixed = (isolate ^ count).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     LOCAL_GRANT | (mixed & (LOCAL_GRANT - 1))
+}
+
+/// Makes the caller the isolate's deliverer; false when there is one.
+pub fn begin_delivery(now: u64) -> bool {
+    with(|state| {
+        let free = now >= state.delivered_until;
+        if free {
+            state.delivered_until = now + 2 * SETTLE_FLUSH_MS;
+        }
+        free
+    })
+}
+
+/// The deliverer stays for another round.
+pub fn stay_in_delivery(now: u64) {
+    with(|state| state.delivered_until = now + 2 * SETTLE_FLUSH_MS);
+}
+
+/// The deliverer's turn is over.
+pub fn end_delivery() {
+    with(|state| state.delivered_until = 0);
+}
+
+/// Whether a key's limit headers are to be read again: once a second each.
+pub fn are_limits_due(key: &str, now: u64) -> bool {
+    with(|state| {
+        if let Some(read) = state.limits_read.get_mut(key) {
+            let due = now.saturating_sub(*read) >= LIMITS_EVERY_MS;
+            if due {
+                *read = now;
+            }
+            return due;
+        }
+        if state.limits_read.len() >= promised::KEYS {
+            state.limits_read.clear();
+        }
+        state.limits_read.insert(key.to_owned(), now);
+        true
+    })
 }

@@ -20,8 +20,11 @@ use wasm_bindgen_futures::JsFuture;
 const TICK_MS: u64 = 1_000;
 /// A read of the second branch that takes longer has caught up with the upstream.
 const CAUGHT_UP_MS: u64 = 5;
+/// The same after a failure, when it is the last chance to count: on a busy isolate what is there already may
+/// take this long to come.
+const LEFTOVER_READ_MS: u64 = 25;
 /// Reading on after a failure takes no longer: a client that left must not keep the upstream busy.
-const LEFTOVER_MS: u64 = 50;
+const LEFTOVER_MS: u64 = 150;
 /// How long the end of the second branch, or a client's taking of the last event, is waited for.
 const LAST_MS: u64 = 5_000;
 /// A document is kept up to this to read its usage; of a longer one it is estimated.
@@ -58,17 +61,19 @@ pub fn start(
     for chunk in &head {
         channel.sink.queue(chunk)?;
     }
-    let (pipe, reader) = match telling.metering {
+    let (pipe, reader, branch) = match telling.metering {
         Metering::Exact => {
             let (passed, read) = source.tee()?;
-            (passed.pipe(&channel.sink)?, Some(read.reader()?))
+            (passed.pipe(&channel.sink)?, Some(read.reader()?), Some(read))
         }
-        Metering::Estimate => (source.pipe(&channel.sink)?, None),
+        Metering::Estimate => (source.pipe(&channel.sink)?, None, None),
     };
     let follower = Follower {
         env: env.clone(),
         pipe,
+        unmetered: reader.is_none(),
         reader,
+        untouched: branch,
         sink: channel.sink,
         meter,
         abort,
@@ -94,7 +99,12 @@ enum Ended {
 struct Follower {
     env: worker::Env,
     pipe: JsFuture,
+    /// Reads the second branch while the pump runs.
     reader: Option<Reader>,
+    /// The second branch itself, as long as nothing was read of it.
+    untouched: Option<Source>,
+    /// There is no second branch.
+    unmetered: bool,
     sink: Sink,
     meter: Meter,
     abort: Abort,
@@ -120,7 +130,7 @@ impl Follower {
         let before = self.ledger.sent_at.saturating_sub(self.telling.story.started);
         request.first_event_ms = self.ledger.first_event_ms.map(|ms| ms + before);
         settle::attempt(&self.ledger.grant, self.ledger.close(end, usage, now), Some(request));
-        settle::delivery(&self.env, matches!(end, AttemptEnd::Failed(_))).await;
+        settle::delivery_within(&self.env, matches!(end, AttemptEnd::Failed(_))).await;
     }
 
     /// Waits for the pump's end. Meanwhile reads along, renews the grant, and stops what is silent or too long.
@@ -133,7 +143,7 @@ impl Follower {
                 First::Left(Err(_)) => return Ended::Broken,
                 First::Right(()) => {}
             }
-            if self.catch_up(u64::MAX).await {
+            if self.catch_up(CAUGHT_UP_MS, u64::MAX).await {
                 heard = time::now_ms();
             }
             let now = time::now_ms();
@@ -153,13 +163,15 @@ impl Follower {
         }
     }
 
-    /// Reads what the second branch holds, for at most so long. Tells whether there was anything.
-    async fn catch_up(&mut self, for_ms: u64) -> bool {
+    /// Reads what the second branch holds: until a read takes longer than `each_ms`, or for about `for_ms`.
+    /// Tells whether there was anything.
+    async fn catch_up(&mut self, each_ms: u64, for_ms: u64) -> bool {
         let Some(reader) = self.reader.as_mut() else { return false };
+        self.untouched = None;
         let from = time::now_ms();
         let mut any = false;
         loop {
-            match within(CAUGHT_UP_MS, reader.read()).await {
+            match within(each_ms, reader.read()).await {
                 Some(Ok(Some(chunk))) => self.meter.feed(&chunk.to_vec()),
                 Some(Err(_)) => {
                     self.upstream_lost = true;
@@ -177,23 +189,34 @@ impl Follower {
 
     /// The upstream closed its stream: what is left of the second branch tells whether it was complete.
     async fn finish(&mut self) -> (AttemptEnd, Usage) {
-        if let Some(reader) = self.reader.as_mut() {
-            while let Some(Ok(Some(chunk))) = within(LAST_MS, reader.read()).await {
-                self.meter.feed(&chunk.to_vec());
-            }
-        }
-        let unmetered = self.reader.is_none();
-        if unmetered || self.meter.is_complete() {
+        self.read_rest().await;
+        if self.unmetered || self.meter.is_complete() {
             self.sink.close().await;
-            let usage = self.meter.take().usage(&self.telling, unmetered);
+            let usage = self.meter.take().usage(&self.telling, self.unmetered);
             return (AttemptEnd::Ok, usage);
         }
         self.last_word(&ApiError::stream_interrupted(), Fault::Lost).await
     }
 
+    /// Reads the second branch to its end: at once and natively when nothing was read of it yet.
+    async fn read_rest(&mut self) {
+        if let Some(branch) = self.untouched.take() {
+            let released = self.reader.take().map(Reader::release);
+            if let (Some(Ok(())), Some(Ok(bytes))) = (released, within(LAST_MS, branch.rest()).await) {
+                self.meter.feed(&bytes.to_vec());
+            }
+            return;
+        }
+        if let Some(reader) = self.reader.as_mut() {
+            while let Some(Ok(Some(chunk))) = within(LAST_MS, reader.read()).await {
+                self.meter.feed(&chunk.to_vec());
+            }
+        }
+    }
+
     /// One side failed, or the upstream was given up.
     async fn broken(&mut self, fault: Fault) -> (AttemptEnd, Usage) {
-        self.catch_up(LEFTOVER_MS).await;
+        self.catch_up(LEFTOVER_READ_MS, LEFTOVER_MS).await;
         let error = if fault == Fault::Timeout {
             ApiError::upstream_timeout()
         } else {
@@ -204,7 +227,7 @@ impl Follower {
 
     /// Tells the client that the answer is not whole. If it does not take that, it is the one who left.
     async fn last_word(&mut self, error: &ApiError, fault: Fault) -> (AttemptEnd, Usage) {
-        let unmetered = self.reader.is_none();
+        let unmetered = self.unmetered;
         let concluded = self.meter.take();
         let (end, usage) = match &concluded {
             Concluded::Events(end) => {
