@@ -64,6 +64,7 @@ export async function serve(options = {}) {
   };
   const miniflareOptions = () => toMiniflare(current, current.persist ?? temporary, onLine);
   const mf = new Miniflare(miniflareOptions());
+  let stopped;
   const served = {
     mf,
     logs,
@@ -106,10 +107,14 @@ export async function serve(options = {}) {
       await mf.setOptions(miniflareOptions());
       await addresses();
     },
-    async stop() {
-      await flushBeforeStop(mf);
-      await mf.dispose();
-      if (temporary) rmSync(temporary, { recursive: true, force: true });
+    stop() {
+      // Once: Miniflare asked for anything after its end starts anew and keeps the process alive.
+      stopped ??= (async () => {
+        await flushBeforeStop(mf);
+        await mf.dispose();
+        if (temporary) rmSync(temporary, { recursive: true, force: true });
+      })();
+      return stopped;
     },
   };
   const addresses = async () => {

@@ -9,6 +9,8 @@ use serde_json::json;
 const PRUNE_EVERY_MS: u64 = 3_600_000;
 /// How long a caller waits for a flush that is under way.
 const TURN_MS: u64 = 20;
+/// The longest flush: D1 gives a query 30 s.
+const FLUSH_MS: u64 = 35_000;
 
 /// The alarm: flush, KV, pruning, and the next alarm while something is left to do.
 pub async fn on_alarm(core: &Core) {
@@ -44,12 +46,13 @@ pub async fn on_alarm(core: &Core) {
 /// # Errors
 /// When SQLite or D1 refuses; what was not written stays to be written.
 pub async fn flush(core: &Core) -> Result<(), StoreError> {
-    while core.flushing.get() {
+    // A mark with a time, not a flag: what the platform ends in the middle must not hold up the next for ever.
+    while time::now_ms() < core.flushing_until.get() {
         time::sleep(TURN_MS).await;
     }
-    core.flushing.set(true);
+    core.flushing_until.set(time::now_ms() + FLUSH_MS);
     let outcome = flush_alone(core).await;
-    core.flushing.set(false);
+    core.flushing_until.set(0);
     outcome
 }
 

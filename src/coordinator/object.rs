@@ -60,8 +60,8 @@ pub struct Core {
     pub trouble: RefCell<Option<Trouble>>,
     /// Whether an alarm is set.
     pub alarm_set: Cell<bool>,
-    /// Whether a flush is under way.
-    pub flushing: Cell<bool>,
+    /// Until when a flush is under way.
+    pub flushing_until: Cell<u64>,
     /// What KV holds, to write only what changed.
     pub kv_written: RefCell<KvWritten>,
     /// When KV was written last, and when D1 was pruned last.
@@ -84,7 +84,7 @@ impl Core {
             limiter: RefCell::new(Limiter::default()),
             trouble: RefCell::new(None),
             alarm_set: Cell::new(false),
-            flushing: Cell::new(false),
+            flushing_until: Cell::new(0),
             kv_written: RefCell::new(KvWritten::default()),
             kv_written_at: Cell::new(0),
             pruned_at: Cell::new(0),
