@@ -4,7 +4,7 @@ use super::flush;
 use super::object::Core;
 use crate::platform::coordinator::{ANSWER_HEADER, ASK_HEADER, fits_header};
 use crate::platform::{log, random, time};
-use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle};
+use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle, understands};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wasm_bindgen::JsCast;
@@ -104,8 +104,8 @@ fn ready(core: &Core) -> Value {
 }
 
 async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
-    let Ok(ask) = serde_json::from_str::<Ask>(body) else {
-        return json_response(&json!({"error": "not an ask of this version"}), 400);
+    let Some(ask) = serde_json::from_str::<Ask>(body).ok().filter(|ask| understands(ask.v)) else {
+        return json_response(&json!({"error": "not an ask of this version or the one before"}), 400);
     };
     let now = time::now_ms();
     if !ask.settles.is_empty()

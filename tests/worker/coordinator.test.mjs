@@ -94,6 +94,53 @@ test('an isolate that starts while it hangs serves from what KV holds', async ()
   }
 });
 
+test('cooling, a refused key and what is settled survive a restart', async () => {
+  const pool = await startPool({ keys: 3, worker: { entry } });
+  try {
+    pool.sim.fault({ kind: 'status', status: 429, error: 'request_quota_exceeded', key: pool.names[0], times: 1, retryAfter: 60 });
+    pool.sim.revoke(pool.names[1]);
+    await inParallel(6, 1, async () => (await pool.chat()).text());
+    await settled(pool, 6);
+    const status = async () => [...(await pool.keys()).values()].map((item) => item.status);
+    assert.deepEqual(await status(), ['cooling', 'invalid', 'active']);
+    for (const [n, again] of [() => control(pool, 'kill'), () => pool.rondo.restart()].entries()) {
+      // What an isolate has not handed in yet goes with it; what was acknowledged stays.
+      await settled(pool, 6 + 6 * n);
+      await again();
+      pool.sim.resetRecords();
+      await inParallel(6, 1, async () => (await pool.chat()).text());
+      assert.deepEqual(pool.names.map((name) => pool.sim.counts()[name]?.requests ?? 0), [0, 0, 6]);
+      assert.deepEqual(await status(), ['cooling', 'invalid', 'active']);
+    }
+    await settled(pool, 18);
+    assert.equal((await pool.admin('GET', '/api/stats')).totals.requests, 18);
+  } finally {
+    await pool.stop();
+  }
+});
+
+test('an ask of a version it does not know is refused, and a repeated settle changes nothing', async () => {
+  const pool = await startPool({ keys: 1 });
+  try {
+    const ask = (body) => pool.rondo.coordinator('/ask', { method: 'POST', body: JSON.stringify({ v: 1, generation: 0, epoch: 0, ...body }) });
+    assert.equal((await ask({ v: 99 })).status, 400);
+    const want = { token: 'env', count: 1, prompt_tokens: 1, deadline_ms: 1_000, attempts_left: 40 };
+    const answer = await (await ask({ want })).json();
+    const [grant] = answer.outcome.grants;
+    const settle = {
+      id: grant.id,
+      attempt: { key: grant.key, model: grant.model, end: 'ok', status: 200, usage: {}, duration_ms: 5 },
+      request: { token: 'env', model: grant.model, status: 200, error: false, attempts: 1, wait_ms: 0, duration_ms: 5 },
+    };
+    for (let n = 0; n < 3; n += 1) assert.equal((await ask({ settles: [settle] })).status, 200);
+    await pool.rondo.restart();
+    assert.equal((await ask({ settles: [settle] })).status, 200);
+    assert.equal((await pool.admin('GET', '/api/stats')).totals.requests, 1);
+  } finally {
+    await pool.stop();
+  }
+});
+
 /** Asks until every request is on the books: isolates send their reports within a bounded time. */
 async function settled(pool, requests) {
   const deadline = performance.now() + 30_000;

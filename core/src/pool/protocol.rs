@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 /// Version of the messages of this file.
 pub const VERSION: u32 = 1;
 
+/// Whether messages of that version are understood: this one and the one before, so that isolates of the last
+/// release are served while a new one is rolled out.
+#[must_use]
+pub fn understands(version: u32) -> bool {
+    version == VERSION || version + 1 == VERSION
+}
+
 /// Number of a grant: unique for good, as it holds the Coordinator's incarnation. Numbers with the top bit
 /// set are made by isolates (while the Coordinator is silent, or for a request that never got a grant).
 pub type GrantId = u64;
