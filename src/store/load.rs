@@ -46,14 +46,19 @@ struct StoredKey {
     weight: f64,
     enabled: f64,
     base_url: Option<String>,
+    created_at: f64,
 }
 
 const META: &str = "SELECT name, value FROM meta";
 const POOLS: &str = "SELECT name, strategy, members FROM pools ORDER BY name <> 'default', created_at, name";
 const TOKENS: &str = "SELECT id, name, digest, enabled, expires_at, models, limits, metrics FROM tokens";
 const CATALOG: &str = "SELECT models FROM catalog";
-const KEYS: &str =
-    "SELECT id, provider, quota_group, sealed, weight, enabled, base_url FROM keys ORDER BY created_at, id";
+/// Keys of one page. An answer of D1 is held in memory whole on both sides.
+const KEYS_PAGE: usize = 5_000;
+/// How often a reading begins anew.
+const READINGS: usize = 5;
+const KEYS: &str = "SELECT id, provider, quota_group, sealed, weight, enabled, base_url, created_at FROM keys \
+     WHERE (created_at, id) > (?1, ?2) ORDER BY created_at, id LIMIT 5000";
 
 /// A number of D1 as unsigned; D1's integers arrive as floating point.
 fn whole(number: f64) -> u64 {
@@ -79,22 +84,7 @@ pub async fn epoch(db: &D1Database) -> Result<(u64, u64), StoreError> {
 /// # Errors
 /// When D1 does not answer, or holds what is no configuration.
 pub async fn snapshot(db: &D1Database) -> Result<Snapshot, StoreError> {
-    Ok(read(db, false).await?.0)
-}
-
-/// The snapshot, and the keys beside it.
-///
-/// # Errors
-/// As [`snapshot`].
-pub async fn everything(db: &D1Database) -> Result<(Snapshot, Vec<KeyRow>), StoreError> {
-    read(db, true).await
-}
-
-async fn read(db: &D1Database, with_keys: bool) -> Result<(Snapshot, Vec<KeyRow>), StoreError> {
-    let mut queries = vec![META, POOLS, TOKENS, CATALOG];
-    if with_keys {
-        queries.push(KEYS);
-    }
+    let queries = [META, POOLS, TOKENS, CATALOG];
     let mut results = db.batch(queries.into_iter().map(|sql| db.prepare(sql)).collect()).await?.into_iter();
     let mut next = || results.next().ok_or_else(|| StoreError("D1 left out a result".to_owned()));
     let meta: HashMap<String, String> =
@@ -102,13 +92,11 @@ async fn read(db: &D1Database, with_keys: bool) -> Result<(Snapshot, Vec<KeyRow>
     let pools = next()?.results::<PoolRow>()?;
     let tokens = next()?.results::<TokenRow>()?;
     let catalog = next()?.results::<CatalogRow>()?;
-    let keys = if with_keys { next()?.results::<StoredKey>()? } else { Vec::new() };
-
     let settings = match meta.get("settings") {
         Some(json) => serde_json::from_str(json)?,
         None => Settings::default(),
     };
-    let snapshot = Snapshot {
+    Ok(Snapshot {
         generation: number(&meta, "generation")?,
         epoch: number(&meta, "epoch")?,
         wrapped: Wrapped {
@@ -119,10 +107,35 @@ async fn read(db: &D1Database, with_keys: bool) -> Result<(Snapshot, Vec<KeyRow>
         pools: pools.into_iter().map(pool).collect::<Result<_, _>>()?,
         tokens: tokens.into_iter().map(token).collect::<Result<_, _>>()?,
         catalog: catalog.iter().flat_map(|row| model_ids(&row.models)).collect(),
-    };
-    let keys = keys
-        .into_iter()
-        .map(|row| KeyRow {
+    })
+}
+
+/// The snapshot, and the keys beside it, of one epoch: the keys come page by page, so a change in between is
+/// noticed and the reading begins anew.
+///
+/// # Errors
+/// As [`snapshot`], and when changes follow each other faster than they can be read.
+pub async fn everything(db: &D1Database) -> Result<(Snapshot, Vec<KeyRow>), StoreError> {
+    for _ in 0..READINGS {
+        let snapshot = snapshot(db).await?;
+        let keys = keys(db).await?;
+        if epoch(db).await? == (snapshot.generation, snapshot.epoch) {
+            return Ok((snapshot, keys));
+        }
+    }
+    Err(StoreError("the configuration changes faster than it can be read".to_owned()))
+}
+
+async fn keys(db: &D1Database) -> Result<Vec<KeyRow>, StoreError> {
+    let mut keys: Vec<KeyRow> = Vec::new();
+    let mut last = (-1.0, String::new());
+    loop {
+        let page: Vec<StoredKey> =
+            db.prepare(KEYS).bind(&[last.0.into(), last.1.as_str().into()])?.run().await?.results()?;
+        let Some(end) = page.last() else { return Ok(keys) };
+        last = (end.created_at, end.id.clone());
+        let whole_page = page.len() >= KEYS_PAGE;
+        keys.extend(page.into_iter().map(|row| KeyRow {
             id: row.id,
             provider: row.provider,
             group: row.quota_group,
@@ -130,9 +143,11 @@ async fn read(db: &D1Database, with_keys: bool) -> Result<(Snapshot, Vec<KeyRow>
             weight: u32::try_from(whole(row.weight)).unwrap_or(1),
             enabled: row.enabled != 0.0,
             base_url: row.base_url,
-        })
-        .collect();
-    Ok((snapshot, keys))
+        }));
+        if !whole_page {
+            return Ok(keys);
+        }
+    }
 }
 
 fn number(meta: &HashMap<String, String>, name: &str) -> Result<u64, StoreError> {
