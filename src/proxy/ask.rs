@@ -152,7 +152,14 @@ pub async fn find_keys(env: &worker::Env) {
         return;
     }
     let (Ok(store), Ok(master)) = (env::snapshots(env), state::master_key(env)) else { return };
-    if let Some(Some(keys)) = within(TIMEOUT_MS, kv::read_keys(&store, &master)).await {
+    if let Some(Some((version, mut keys))) = within(TIMEOUT_MS, kv::read_keys(&store, &master)).await {
+        if version != state::version() {
+            // Nobody writes KV while the Coordinator is silent, so a key may have been switched off since.
+            let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+            let Ok(db) = env::database(env) else { return };
+            let Some(Ok(enabled)) = within(TIMEOUT_MS, load::enabled_of(&db, &ids)).await else { return };
+            keys.retain(|key| enabled.contains(&key.id));
+        }
         state::fallback(|fallback| {
             if fallback.is_empty() {
                 fallback.replace(keys);

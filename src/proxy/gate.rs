@@ -33,6 +33,8 @@ pub struct Whole {
     pub usage: Option<Usage>,
     /// For a stream without usage: its text's tokens.
     pub completion_estimate: u64,
+    /// It ended in an error of the upstream's own, which passes as it came.
+    pub failed: bool,
     /// For the report.
     pub ledger: Ledger,
     /// Its head.
@@ -99,7 +101,14 @@ pub async fn document(sent: Sent, timeouts: &Timeouts, watch: &Watch) -> Result<
     let Some(reader) = more else {
         let usage = Usage::from_body(&text);
         if usage.is_some() || is_answer(&text) {
-            return Ok(Passed::Whole(Whole { bytes, usage, completion_estimate: 0, ledger, answer }));
+            return Ok(Passed::Whole(Whole {
+                bytes,
+                usage,
+                completion_estimate: 0,
+                failed: false,
+                ledger,
+                answer,
+            }));
         }
         let content_type = answer.header("content-type").unwrap_or_default();
         let error = parse_upstream(answer.status, &content_type, &text);
@@ -176,6 +185,7 @@ pub async fn stream(sent: Sent, timeouts: &Timeouts, watch: &Watch) -> Result<Pa
         bytes: joined(&head),
         usage: end.usage,
         completion_estimate: end.estimated_completion_tokens,
+        failed: end.error.is_some() && end.usage.is_none(),
         ledger,
         answer,
     }))

@@ -34,6 +34,7 @@ pub fn preflight(request: &Incoming) -> web_sys::Response {
             ("access-control-allow-headers", asked),
             ("access-control-max-age", PREFLIGHT_KEPT_S),
             ("vary", "access-control-request-headers"),
+            ("x-request-id", &about(request).0.request_id),
         ],
         &Body::Empty,
     )

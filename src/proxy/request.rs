@@ -15,6 +15,7 @@ use crate::platform::race::Watch;
 use crate::platform::respond::About;
 use crate::platform::streams::Channel;
 use crate::platform::time;
+use rondo_core::config::Timeouts;
 use rondo_core::limits::grant::{DEFAULT_COMPLETION_TOKENS, USE_WITHIN_MS};
 use rondo_core::pool::outcome::{self, Failure};
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Fault, Given, Grant, RefusedWhy, Want};
@@ -161,13 +162,12 @@ impl Course<'_> {
             self.patience.wait(grant.delay_ms).await;
             self.attempts += 1;
             self.model.clone_from(&grant.model);
-            let settings = &self.client.known.snapshot.settings;
-            let timeouts = settings.timeouts;
+            let timeouts = self.timeouts();
             let sent =
                 send(self.env, &self.client, &self.body, &self.passed, grant, &timeouts, &self.watch).await;
             let passed = match sent {
-                Ok(sent) if self.body.scan.stream => gate::stream(sent, &timeouts, &self.watch).await,
-                Ok(sent) => gate::document(sent, &timeouts, &self.watch).await,
+                Ok(sent) if self.body.scan.stream => gate::stream(sent, &self.timeouts(), &self.watch).await,
+                Ok(sent) => gate::document(sent, &self.timeouts(), &self.watch).await,
                 Err(failed) => Err(failed),
             };
             match passed {
@@ -178,6 +178,25 @@ impl Course<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// What is left of the request's whole time, or of the client's own deadline: after that nobody waits for
+    /// what another attempt would bring, and it would be paid for all the same.
+    fn time_left(&self) -> u64 {
+        let total = self.client.known.snapshot.settings.timeouts.total_ms;
+        let whole = self.patience.stated().map_or(total, |deadline| deadline.min(total));
+        whole.saturating_sub(time::now_ms().saturating_sub(self.started))
+    }
+
+    /// The time limits up to the gate, within what is left.
+    fn timeouts(&self) -> Timeouts {
+        let (set, left) = (self.client.known.snapshot.settings.timeouts, self.time_left().max(1));
+        Timeouts {
+            headers_ms: set.headers_ms.min(left),
+            headers_whole_ms: set.headers_whole_ms.min(left),
+            first_event_ms: set.first_event_ms.min(left),
+            ..set
         }
     }
 
@@ -194,7 +213,7 @@ impl Course<'_> {
             ..ledger.close(AttemptEnd::Failed(fault), Usage::default(), now)
         };
         state::fallback(|fallback| fallback.failed(&grant.key, fault, failure.retry_after_ms, now));
-        let last = !fault.is_retryable() || self.attempts >= self.budget;
+        let last = !fault.is_retryable() || self.attempts >= self.budget || self.time_left() == 0;
         if last {
             let error = outcome::after(failure);
             let request = self.story().end(&grant.model, error.status, now);
@@ -388,13 +407,13 @@ impl Course<'_> {
                     .unwrap_or_else(|| Usage::estimate(self.body.prompt_tokens, whole.completion_estimate));
                 let mut request = story.end(&whole.ledger.grant.model, 200, now);
                 request.usage = usage;
+                request.error = whole.failed;
                 request.first_event_ms = Some(request.duration_ms);
-                state::fallback(|fallback| fallback.succeeded(&whole.ledger.grant.key));
-                settle::attempt(
-                    &whole.ledger.grant,
-                    whole.ledger.close(AttemptEnd::Ok, usage, now),
-                    Some(request),
-                );
+                let end = if whole.failed { AttemptEnd::Failed(Fault::Upstream) } else { AttemptEnd::Ok };
+                if end == AttemptEnd::Ok {
+                    state::fallback(|fallback| fallback.succeeded(&whole.ledger.grant.key));
+                }
+                settle::attempt(&whole.ledger.grant, whole.ledger.close(end, usage, now), Some(request));
                 settle::deliver(self.env, self.context, false);
                 answer::whole(&whole, &self.about)
             }

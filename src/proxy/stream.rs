@@ -80,6 +80,7 @@ pub fn start(
         ledger,
         telling,
         upstream_lost: false,
+        upstream_ended: false,
     };
     context.wait_until(follower.follow());
     Ok(channel.readable)
@@ -112,6 +113,8 @@ struct Follower {
     telling: Telling,
     /// The second branch failed: it was the upstream, whatever the client does.
     upstream_lost: bool,
+    /// The second branch was read to its end.
+    upstream_ended: bool,
 }
 
 impl Follower {
@@ -148,8 +151,10 @@ impl Follower {
             }
             let now = time::now_ms();
             // Without a second branch silence can't be told from speech; the total bounds it.
-            let silent =
-                self.reader.is_some() && now.saturating_sub(heard) >= self.telling.timeouts.silence_ms;
+            // After the upstream's end it is the client that takes its time.
+            let silent = self.reader.is_some()
+                && !self.upstream_ended
+                && now.saturating_sub(heard) >= self.telling.timeouts.silence_ms;
             let too_long = now.saturating_sub(self.telling.story.started) >= self.telling.timeouts.total_ms;
             if silent || too_long {
                 self.abort.abort();
@@ -177,7 +182,11 @@ impl Follower {
                     self.upstream_lost = true;
                     break;
                 }
-                Some(Ok(None)) | None => break,
+                Some(Ok(None)) => {
+                    self.upstream_ended = true;
+                    break;
+                }
+                None => break,
             }
             any = true;
             if time::now_ms().saturating_sub(from) > for_ms {
@@ -192,8 +201,9 @@ impl Follower {
         self.read_rest().await;
         if self.unmetered || self.meter.is_complete() {
             self.sink.close().await;
-            let usage = self.meter.take().usage(&self.telling, self.unmetered);
-            return (AttemptEnd::Ok, usage);
+            let concluded = self.meter.take();
+            let end = if concluded.failed() { AttemptEnd::Failed(Fault::Upstream) } else { AttemptEnd::Ok };
+            return (end, concluded.usage(&self.telling, self.unmetered));
         }
         self.last_word(&ApiError::stream_interrupted(), Fault::Lost).await
     }
@@ -283,6 +293,11 @@ enum Concluded {
 }
 
 impl Concluded {
+    /// It ended in an error of the upstream's own, although with its mark.
+    fn failed(&self) -> bool {
+        matches!(self, Self::Events(end) if end.error.is_some() && end.usage.is_none())
+    }
+
     fn usage(&self, telling: &Telling, unmetered: bool) -> Usage {
         let (said, estimate) = match self {
             Self::Events(end) => (end.usage, end.estimated_completion_tokens),

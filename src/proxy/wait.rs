@@ -29,6 +29,11 @@ impl Patience {
         }
     }
 
+    /// The client's own deadline, from the start of the request.
+    pub fn stated(&self) -> Option<u64> {
+        self.deadline_ms
+    }
+
     /// Time spent waiting for grants.
     pub fn waited(&self) -> u64 {
         self.waited

@@ -13,10 +13,10 @@ use worker::KvStore;
 const SNAPSHOT: &str = "snapshot";
 const KEYS: &str = "keys";
 
-async fn read<T: DeserializeOwned>(kv: &KvStore, master: &MasterKey, name: &str) -> Option<T> {
+async fn read<T: DeserializeOwned>(kv: &KvStore, master: &MasterKey, name: &str) -> Option<((u64, u64), T)> {
     let document = kv.get(name).text().await.ok()??;
     let signed = verify(master, name, &document).ok()?;
-    serde_json::from_str(signed.body).ok()
+    Some(((signed.generation, signed.epoch), serde_json::from_str(signed.body).ok()?))
 }
 
 async fn write<T: Serialize>(
@@ -33,11 +33,12 @@ async fn write<T: Serialize>(
 
 /// The last snapshot; `None` when there is none that verifies.
 pub async fn read_snapshot(kv: &KvStore, master: &MasterKey) -> Option<Snapshot> {
-    read(kv, master, SNAPSHOT).await
+    read(kv, master, SNAPSHOT).await.map(|(_, snapshot)| snapshot)
 }
 
-/// Usable keys, sealed; `None` when there is no document that verifies.
-pub async fn read_keys(kv: &KvStore, master: &MasterKey) -> Option<Vec<KnownKey>> {
+/// Usable keys, sealed, and the (generation, epoch) at which they were; `None` when there is no document that
+/// verifies. A key may have been switched off since.
+pub async fn read_keys(kv: &KvStore, master: &MasterKey) -> Option<((u64, u64), Vec<KnownKey>)> {
     read(kv, master, KEYS).await
 }
 

@@ -126,6 +126,24 @@ pub async fn everything(db: &D1Database) -> Result<(Snapshot, Vec<KeyRow>), Stor
     Err(StoreError("the configuration changes faster than it can be read".to_owned()))
 }
 
+/// Which of these keys are enabled.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn enabled_of(db: &D1Database, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+    }
+    let rows: Vec<Row> = db
+        .prepare("SELECT id FROM keys WHERE enabled = 1 AND id IN (SELECT value FROM json_each(?1))")
+        .bind(&[serde_json::to_string(ids)?.into()])?
+        .run()
+        .await?
+        .results()?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
 async fn keys(db: &D1Database) -> Result<Vec<KeyRow>, StoreError> {
     let mut keys: Vec<KeyRow> = Vec::new();
     let mut last = (-1.0, String::new());

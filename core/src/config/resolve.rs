@@ -116,7 +116,8 @@ pub fn visible_models<'a>(snapshot: &'a Snapshot, token: Option<&Token>) -> Vec<
         for pool in &snapshot.pools {
             if pool.name == DEFAULT_POOL {
                 names.extend(pool.members.iter().filter(|m| m.enabled).map(|m| m.model.as_str()));
-            } else {
+            } else if snapshot.settings.model_policy != ModelPolicy::Passthrough {
+                // Under `passthrough` a name means what it says upstream: an alias would be a model of that name.
                 names.push(&pool.name);
             }
         }

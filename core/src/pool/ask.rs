@@ -239,14 +239,18 @@ impl Pool {
         let mut models: Vec<(String, String)> = Vec::new();
         let first: Vec<&(String, String, i64)> = course.first.iter().filter(|m| usable(&m.0)).collect();
         if course.rotate && first.len() > 1 {
-            let turns = self.turns.entry(course.pool.clone()).or_default();
-            if turns.len() != course.first.len() {
-                *turns = course
-                    .first
-                    .iter()
-                    .map(|(model, _, weight)| MemberTurn { model: model.clone(), weight: *weight, credit: 0 })
-                    .collect();
-            }
+            // Each set of members has a rotation of its own: tokens limited to some of a pool's models must not
+            // push the others out of step. The configuration bounds how many sets there are.
+            let name =
+                course.first.iter().fold(course.pool.clone(), |name, (model, _, _)| name + "\n" + model);
+            let turns = self.turns.entry(name).or_insert_with(|| {
+                let turn = |(model, _, weight): &(String, String, i64)| MemberTurn {
+                    model: model.clone(),
+                    weight: *weight,
+                    credit: 0,
+                };
+                course.first.iter().map(turn).collect()
+            });
             let taken = rotation::take(turns, |turn| first.iter().any(|(model, _, _)| *model == turn.model));
             let start = taken
                 .and_then(|(place, _)| turns.get(place))

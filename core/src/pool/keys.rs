@@ -47,6 +47,8 @@ pub struct KeyState {
     pub rest_until: u64,
     /// Faults of the upstream in a row.
     pub failures: u32,
+    /// When the last of them was.
+    pub failed_at: u64,
 }
 
 /// Cooling of one model in one group.

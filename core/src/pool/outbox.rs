@@ -4,6 +4,7 @@
 //! request the platform ended without a word, comes back: reporting twice is harmless.
 
 use super::protocol::Settle;
+use crate::limits::grant::NUMBERS_KEPT_MS;
 use std::collections::VecDeque;
 
 /// A call that was not heard of for this long is taken for lost.
@@ -15,13 +16,22 @@ pub type Flight = u64;
 struct Underway {
     flight: Flight,
     since: u64,
-    settles: Vec<Settle>,
+    settles: Vec<(Settle, u64)>,
+}
+
+struct Waiting {
+    since: u64,
+    /// When it was first sent on, if it was: from then on the Coordinator may have it already.
+    sent_at: Option<u64>,
+    settle: Settle,
 }
 
 /// Reports waiting and under way.
 #[derive(Default)]
 pub struct Outbox {
-    waiting: VecDeque<(u64, Settle)>,
+    waiting: VecDeque<Waiting>,
+    /// When those of the last [`Self::take`] were first sent on.
+    taken: Vec<u64>,
     underway: Vec<Underway>,
     flights: Flight,
     dropped: u64,
@@ -34,18 +44,27 @@ impl Outbox {
             self.waiting.pop_front();
             self.dropped = self.dropped.saturating_add(1);
         }
-        self.waiting.push_back((now, settle));
+        self.waiting.push_back(Waiting { since: now, sent_at: None, settle });
     }
 
     /// Takes at most `most` reports for a call; give them back to [`Self::departed`].
     pub fn take(&mut self, most: usize, now: u64) -> Vec<Settle> {
         self.recall(now);
         let count = self.waiting.len().min(most);
-        let aged = |(since, settle): (u64, Settle)| {
+        let mut settles = Vec::with_capacity(count);
+        self.taken.clear();
+        for Waiting { since, sent_at, settle } in self.waiting.drain(..count) {
+            // The Coordinator keeps numbers for two minutes. What may have reached it longer ago would be
+            // counted twice; lost is the lesser evil, and said.
+            if sent_at.is_some_and(|sent| now.saturating_sub(sent) > NUMBERS_KEPT_MS - FLIGHT_LOST_AFTER_MS) {
+                self.dropped = self.dropped.saturating_add(1);
+                continue;
+            }
+            self.taken.push(sent_at.unwrap_or(now));
             let age_ms = settle.age_ms + now.saturating_sub(since);
-            Settle { age_ms, ..settle }
-        };
-        self.waiting.drain(..count).map(aged).collect()
+            settles.push(Settle { age_ms, ..settle });
+        }
+        settles
     }
 
     /// Keeps what a call carries until it is known how that went. Nothing carried needs no flight.
@@ -54,6 +73,8 @@ impl Outbox {
             return None;
         }
         self.flights = self.flights.wrapping_add(1);
+        let mut sent = std::mem::take(&mut self.taken).into_iter();
+        let settles = settles.into_iter().map(|settle| (settle, sent.next().unwrap_or(now))).collect();
         self.underway.push(Underway { flight: self.flights, since: now, settles });
         Some(self.flights)
     }
@@ -71,8 +92,8 @@ impl Outbox {
             return;
         };
         let underway = self.underway.swap_remove(at);
-        for settle in underway.settles.into_iter().rev() {
-            self.waiting.push_front((underway.since, settle));
+        for (settle, sent_at) in underway.settles.into_iter().rev() {
+            self.waiting.push_front(Waiting { since: underway.since, sent_at: Some(sent_at), settle });
         }
     }
 
@@ -88,17 +109,18 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits (something may be under way).
+    /// Whether nothing waits and nothing is under way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.underway.is_empty()
     }
 
     /// Whether a report has been waiting for that long. Younger ones are other requests', whose next ask
     /// most likely takes them along.
     #[must_use]
-    pub fn has_waited(&self, ms: u64, now: u64) -> bool {
-        self.waiting.front().is_some_and(|(since, _)| now.saturating_sub(*since) >= ms)
+    pub fn has_waited(&mut self, ms: u64, now: u64) -> bool {
+        self.recall(now);
+        self.waiting.front().is_some_and(|waiting| now.saturating_sub(waiting.since) >= ms)
     }
 
     /// How many reports were dropped since this was last asked.
@@ -110,6 +132,26 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_have_arrived_two_minutes_ago_is_not_sent_again() {
+        let mut outbox = outbox(2);
+        let settles = outbox.take(1, 0);
+        let _ = outbox.departed(settles, 0);
+        assert!(outbox.has_waited(0, 100_000), "the lost flight is noticed");
+        assert_eq!(ids(&outbox.take(9, 119_000)), [2], "1 may be on the books; 2 was never sent on");
+        assert_eq!(outbox.take_dropped(), 1);
+    }
+
+    #[test]
+    fn what_is_under_way_still_needs_somebody() {
+        let mut outbox = outbox(1);
+        let settles = outbox.take(1, 0);
+        let flight = outbox.departed(settles, 0);
+        assert!(!outbox.is_empty());
+        outbox.landed(flight);
+        assert!(outbox.is_empty());
+    }
 
     fn settle(id: u64) -> Settle {
         Settle { id, ..Settle::default() }

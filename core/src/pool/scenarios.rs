@@ -255,6 +255,74 @@ fn a_missing_model_needs_a_second_group_to_leave_the_pool() {
 }
 
 #[test]
+fn tokens_limited_to_some_models_leave_the_others_their_rotation() {
+    let mut pool = Pool::new(1);
+    let mut config = snapshot(&["m1", "m2", "m3"]);
+    config.settings.access_mode = AccessMode::Token;
+    let token = |id: &str, models: Option<&[&str]>| crate::config::Token {
+        id: id.into(),
+        digest: String::new(),
+        name: String::new(),
+        enabled: true,
+        expires_at: None,
+        models: models.map(|models| models.iter().map(|&model| model.to_owned()).collect()),
+        limits: Default::default(),
+        metrics: false,
+    };
+    config.tokens =
+        vec![token("all", None), token("some", Some(&["m1", "m2"])), token("last", Some(&["m3"]))];
+    pool.configure(config, vec![key("k")]);
+    let mut uses = std::collections::HashMap::<(String, String), u32>::new();
+    for now in 0..90 {
+        for id in ["all", "some", "last"] {
+            let model = grants(&mut pool, now, Want { token: id.into(), ..want() }).remove(0).model;
+            *uses.entry((id.to_owned(), model)).or_default() += 1;
+        }
+    }
+    let of = |id: &str, model: &str| uses.get(&(id.to_owned(), model.to_owned())).copied().unwrap_or(0);
+    assert_eq!(["m1", "m2", "m3"].map(|model| of("all", model)), [30, 30, 30]);
+    assert_eq!(["m1", "m2", "m3"].map(|model| of("some", model)), [45, 45, 0]);
+    assert_eq!(of("last", "m3"), 90);
+}
+
+#[test]
+fn a_success_sent_before_a_model_was_found_gone_does_not_bring_it_back() {
+    let mut pool = pool(1);
+    let (early, late) = (grant(&mut pool, 0), grant(&mut pool, 0));
+    pool.apply(1_000, &[failed(&late, Fault::Model, None)]);
+    let mut settle = ended(&early, AttemptEnd::Ok);
+    settle.attempt.as_mut().unwrap().duration_ms = 60_500;
+    pool.apply(61_000, &[settle]);
+    assert!(pool.models.get("m").is_some_and(|model| model.gone_until > 61_000));
+}
+
+#[test]
+fn names_that_clients_make_up_take_bounded_room() {
+    let mut pool = pool(1);
+    for n in 0..3_000 {
+        for (fault, retry) in [(Fault::Model, None), (Fault::Quota, Some(3_600_000)), (Fault::Client, None)] {
+            let mut settle = failed(&grant_of("k0", &format!("made-up-{n}")), fault, retry);
+            settle.id = LOCAL_GRANT | (n * 8 + fault as u64);
+            pool.apply(n, &[settle]);
+        }
+    }
+    assert!(pool.models.len() <= 1_000 && pool.roster.groups[0].state.cooling.len() <= 100);
+    assert_eq!(pool.checkpoint(5_000).usage.iter().filter(|row| row.dim == Dim::Model).count(), 0);
+}
+
+fn grant_of(key: &str, model: &str) -> Grant {
+    Grant {
+        id: 0,
+        key: key.into(),
+        sealed: String::new(),
+        provider: "cerebras".into(),
+        base_url: None,
+        model: model.into(),
+        delay_ms: 0,
+    }
+}
+
+#[test]
 fn a_full_queue_pauses_the_model_and_punishes_no_key() {
     let mut pool = pool(1);
     let first = grant(&mut pool, 0);

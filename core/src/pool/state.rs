@@ -20,9 +20,10 @@ use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
-/// More models than these are only remembered while something is held against them: under `passthrough` their
-/// names come from clients.
-const MODELS_KEPT: usize = 200;
+/// So many models are remembered at the most: under `passthrough` their names come from clients.
+const MODELS_KEPT: usize = 1_000;
+/// So many models' cooling is remembered in one group.
+const COOLINGS_KEPT: usize = 100;
 
 /// What is known of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct ModelState {
     /// Groups that were told it does not exist, and when. Two of them (or the only one) make it gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<(String, u64)>,
+    /// When something was last held against it. Only an attempt sent later can lift it.
+    pub since: u64,
     /// Not used before that time.
     pub gone_until: u64,
     /// Its queue is full: not used before that time. Not persisted: it is over in a moment.
@@ -180,16 +183,6 @@ impl Pool {
             self.swept_at = now;
             self.settled.forget_before(now);
             self.open.retain(|_, open| open.lapses_at > now);
-            if self.models.len() > MODELS_KEPT {
-                let ended = |state: &ModelState| state.gone_until <= now && state.pause_until <= now;
-                self.models.retain(|name, state| {
-                    let keep = !ended(state);
-                    if !keep {
-                        self.dirty.insert(format!("model:{name}"));
-                    }
-                    keep
-                });
-            }
         }
     }
 
@@ -217,8 +210,10 @@ impl Pool {
             attempt.end == AttemptEnd::Cut,
         );
         self.books.record(Dim::Key, &attempt.key, now, &count);
-        // Names that the upstream does not know come from clients (under `passthrough`) and have no end.
-        if attempt.end != AttemptEnd::Failed(Fault::Model) {
+        // Names that the upstream never answered to come from clients (under `passthrough`) and have no end.
+        let known = matches!(attempt.end, AttemptEnd::Ok | AttemptEnd::Cut)
+            || self.books.total(Dim::Model, &attempt.model).requests > 0;
+        if known {
             self.books.record(Dim::Model, &attempt.model, now, &count);
         }
     }
@@ -246,7 +241,7 @@ impl Pool {
             if lifted {
                 slot.state.invalid = None;
             }
-            if lifted || slot.state.failures > 0 {
+            if lifted || slot.state.failures > 0 && slot.state.failed_at <= sent_at {
                 slot.state.failures = 0;
                 slot.state.rest_until = 0;
                 self.touch_key(&attempt.key);
@@ -265,7 +260,8 @@ impl Pool {
                 self.touch_group(&attempt.key);
             }
         }
-        if self.models.remove(&attempt.model).is_some() {
+        if self.models.get(&attempt.model).is_some_and(|model| model.since <= sent_at) {
+            self.models.remove(&attempt.model);
             self.dirty.insert(format!("model:{}", attempt.model));
         }
     }
@@ -279,7 +275,9 @@ impl Pool {
             Fault::Queue => {
                 // Jitter from the attempt's own length spreads those who come back.
                 let pause = QUEUE_PAUSE_MS + attempt.duration_ms % QUEUE_PAUSE_MS;
+                self.make_room_for_model(&attempt.model, now);
                 let model = self.models.entry(attempt.model.clone()).or_default();
+                model.since = now;
                 model.pause_until = model.pause_until.max(now + pause);
             }
             Fault::Key => {
@@ -299,6 +297,7 @@ impl Pool {
             Fault::Upstream | Fault::Timeout | Fault::Lost => {
                 if let Some(slot) = self.roster.slot(&attempt.key) {
                     slot.state.failures = slot.state.failures.saturating_add(1);
+                    slot.state.failed_at = now;
                     let rest = backoff(REST_MS, slot.state.failures, REST_MAX_MS);
                     slot.state.rest_until = slot.state.rest_until.max(now + rest);
                     self.touch_key(&attempt.key);
@@ -313,6 +312,12 @@ impl Pool {
         group.state.cooling.retain(|cooling| cooling.until + COOLING_UNSTATED_MAX_MS > now);
         let cooling = &mut group.state.cooling;
         let place = cooling.iter().position(|entry| entry.model == attempt.model).unwrap_or_else(|| {
+            if cooling.len() >= COOLINGS_KEPT {
+                let soonest = cooling.iter().enumerate().min_by_key(|(_, entry)| entry.until);
+                if let Some((place, _)) = soonest {
+                    cooling.swap_remove(place);
+                }
+            }
             cooling.push(Cooling { model: attempt.model.clone(), ..Cooling::default() });
             cooling.len() - 1
         });
@@ -335,13 +340,29 @@ impl Pool {
     fn model_missing(&mut self, now: u64, attempt: &Attempt) {
         let Some(group) = self.roster.group_of(&attempt.key).map(|group| group.name.clone()) else { return };
         let groups = self.roster.groups.len();
+        self.make_room_for_model(&attempt.model, now);
         let model = self.models.entry(attempt.model.clone()).or_default();
         model.missing.retain(|(name, at)| *name != group && at + MODEL_GONE_FOR_MS > now);
+        model.since = now;
         model.missing.push((group, now));
         if model.missing.len() >= 2.min(groups) {
             model.gone_until = now + MODEL_GONE_FOR_MS;
         }
         self.dirty.insert(format!("model:{}", attempt.model));
+    }
+
+    /// Keeps what is known of models bounded: the one whose state ends soonest makes room.
+    fn make_room_for_model(&mut self, model: &str, now: u64) {
+        if self.models.len() < MODELS_KEPT || self.models.contains_key(model) {
+            return;
+        }
+        let ends = |state: &ModelState| state.gone_until.max(state.pause_until).max(now);
+        if let Some(name) =
+            self.models.iter().min_by_key(|(_, state)| ends(state)).map(|(name, _)| name.clone())
+        {
+            self.models.remove(&name);
+            self.dirty.insert(format!("model:{name}"));
+        }
     }
 
     fn touch_key(&mut self, key: &str) {

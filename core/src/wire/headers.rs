@@ -284,7 +284,7 @@ pub fn credentials<'a>(
     api_key: Option<&'a str>,
     x_goog_api_key: Option<&'a str>,
 ) -> Result<Option<&'a str>, CredentialError> {
-    let bearer = authorization.map(bearer).transpose()?;
+    let bearer = authorization.map(authorized).transpose()?;
     let mut found = None;
     for value in [bearer, x_api_key, api_key, x_goog_api_key].into_iter().flatten() {
         if value.len() > MAX_CREDENTIAL {
@@ -304,6 +304,23 @@ pub fn credentials<'a>(
         }
     }
     Ok(found)
+}
+
+/// Several `Authorization` lines arrive joined by commas; no scheme and no token of Rondo's has one.
+fn authorized(header: &str) -> Result<&str, CredentialError> {
+    if header.len() > MAX_CREDENTIAL {
+        return Err(CredentialError::TooLong);
+    }
+    let mut found = None;
+    for line in header.split(',') {
+        let token = bearer(line)?;
+        match found {
+            None => found = Some(token),
+            Some(other) if other == token => {}
+            Some(_) => return Err(CredentialError::Conflict),
+        }
+    }
+    Ok(found.unwrap_or_default())
 }
 
 fn bearer(header: &str) -> Result<&str, CredentialError> {

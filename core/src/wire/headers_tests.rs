@@ -149,6 +149,13 @@ fn any_of_the_four_headers_carries_the_token() {
 }
 
 #[test]
+fn several_authorization_lines_are_one_if_they_say_the_same() {
+    assert_eq!(credentials(Some("Bearer rk-1, bearer rk-1"), None, None, None), Ok(Some("rk-1")));
+    let two = credentials(Some("Bearer rk-1, Bearer rk-2"), None, None, None);
+    assert_eq!(two, Err(CredentialError::Conflict));
+}
+
+#[test]
 fn empty_credentials_are_none() {
     assert_eq!(credentials(None, None, None, None), Ok(None));
     assert_eq!(credentials(Some(""), Some(" "), None, None), Ok(None));
@@ -164,10 +171,8 @@ fn credentials_that_differ_or_cannot_be_are_refused() {
     assert_eq!(credentials(Some("rk-1"), None, None, None), Err(CredentialError::Scheme));
     for token in ["a b", "a,b", "é", "a\u{7f}"] {
         assert_eq!(credentials(None, Some(token), None, None), Err(CredentialError::Malformed), "{token}");
-        assert_eq!(
-            credentials(Some(&format!("Bearer {token}")), None, None, None),
-            Err(CredentialError::Malformed)
-        );
+        let refused = if token.contains(',') { CredentialError::Scheme } else { CredentialError::Malformed };
+        assert_eq!(credentials(Some(&format!("Bearer {token}")), None, None, None), Err(refused));
     }
     assert_eq!(credentials(None, Some(&"a".repeat(4097)), None, None), Err(CredentialError::TooLong));
     assert!(credentials(None, Some(&"a".repeat(4096)), None, None).is_ok());

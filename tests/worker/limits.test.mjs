@@ -1,0 +1,77 @@
+// The limits of a whole request: its time, the client's deadline, and what is no silence.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { eventsOf, startPool } from '../harness/rondo.mjs';
+
+describe('a request', async () => {
+  const timeouts = { headers_ms: 700, headers_whole_ms: 700, silence_ms: 700, total_ms: 1_500 };
+  const pool = await startPool({ keys: 5, settings: { timeouts } });
+  after(() => pool.stop());
+  const { sim, chat } = pool;
+  const say = (directive) => ({ messages: [{ role: 'user', content: `Talk. [[${directive}]]` }] });
+
+  test('ends with its time, however many keys there are left to try', async () => {
+    const fault = sim.fault({ kind: 'never' });
+    for (const stream of [false, true]) {
+      const begun = performance.now();
+      const response = await chat({ stream });
+      await response.text();
+      const took = performance.now() - begun;
+      assert.equal(response.status, 504);
+      assert.ok(took >= 1_300 && took < 2_600, `${took} ms`);
+      assert.ok(Number(response.headers.get('x-rondo-attempts')) <= 3);
+    }
+    fault.remove();
+  });
+
+  test('makes no attempt after the deadline that the client states', async () => {
+    const fault = sim.fault({ kind: 'never' });
+    const begun = performance.now();
+    const response = await chat({}, { headers: { 'x-rondo-deadline-ms': '400' } });
+    await response.text();
+    fault.remove();
+    assert.equal(response.status, 504);
+    assert.equal(response.headers.get('x-rondo-attempts'), '1');
+    assert.ok(performance.now() - begun < 1_200);
+  });
+
+  test('that streams on past its time ends in an error event', async () => {
+    const response = await chat({ stream: true, ...say('tokens=400 chunk=1 delay=20') });
+    const events = eventsOf(await response.text());
+    assert.equal(response.status, 200);
+    assert.equal(JSON.parse(events.at(-1)).error.code, 'upstream_timeout');
+  });
+
+  test('whose stream ends in an error of the upstream and its mark passes as it came and counts as an error', async () => {
+    const before = (await pool.admin('GET', '/api/stats')).totals.errors;
+    const fault = sim.fault({ kind: 'error-event', afterChunks: 3, done: true, times: 1 });
+    const response = await chat({ stream: true, ...say('tokens=50') });
+    const events = eventsOf(await response.text());
+    fault.remove();
+    assert.equal(events.at(-1), '[DONE]');
+    assert.ok(JSON.parse(events.at(-2)).error);
+    const deadline = performance.now() + 5_000;
+    let errors;
+    do {
+      errors = (await pool.admin('GET', '/api/stats')).totals.errors;
+    } while (errors === before && performance.now() < deadline);
+    assert.equal(errors, before + 1);
+  });
+});
+
+test('a client that reads slowly gets its whole answer, though the upstream has long ended', async () => {
+  const pool = await startPool({ keys: 1, settings: { timeouts: { silence_ms: 500 } } });
+  try {
+    const response = await pool.chat({ stream: true, messages: [{ role: 'user', content: 'Talk. [[tokens=40000]]' }], max_completion_tokens: 40_000 });
+    const reader = response.body.getReader();
+    const pieces = [(await reader.read()).value];
+    const ended = await pool.sim.waitFor((record) => record.stream && (record.endedAt || record.heldBack > 0), { timeoutMs: 10_000 });
+    assert.ok(ended);
+    // The pause is the point: four times the silence that an upstream is allowed.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pieces.push(piece.value);
+    assert.equal(eventsOf(Buffer.concat(pieces).toString()).at(-1), '[DONE]');
+  } finally {
+    await pool.stop();
+  }
+});
