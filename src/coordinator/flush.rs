@@ -59,8 +59,12 @@ pub async fn flush(core: &Core) -> Result<(), StoreError> {
 async fn flush_alone(core: &Core) -> Result<(), StoreError> {
     let now = time::now_ms();
     let checkpoint = core.pool.borrow_mut().checkpoint(now);
-    if !checkpoint.is_empty() {
-        core.journal.checkpoint(now, &checkpoint)?;
+    if !checkpoint.is_empty()
+        && let Err(error) = core.journal.checkpoint(now, &checkpoint)
+    {
+        // The pool takes these for written; the journal still has them.
+        core.reload();
+        return Err(error);
     }
     let db = env::database(&core.env).map_err(|missing| StoreError(missing.to_string()))?;
     if let Err(error) = store::flush::statuses(&db, &checkpoint.statuses).await {

@@ -6,12 +6,13 @@
 //! `to_array` throws through wasm when a statement fails while it is read, which would hang the caller, so only
 //! statements that cannot fail at that point are read.
 
+use crate::platform::storage::Transactions;
 use crate::store::StoreError;
 use rondo_core::limits::grant::NUMBERS_KEPT_MS;
 use rondo_core::pool::Checkpoint;
 use rondo_core::pool::protocol::Settle;
 use serde::Deserialize;
-use worker::{SqlStorage, SqlStorageValue};
+use worker::{SqlStorage, SqlStorageValue, Storage};
 
 /// Version of the stored format; pinned by a test. A higher one is for a migration here.
 const FORMAT: u64 = 1;
@@ -41,6 +42,7 @@ pub struct Stored {
 /// The object's own database.
 pub struct Journal {
     sql: SqlStorage,
+    transactions: Transactions,
 }
 
 #[derive(Deserialize)]
@@ -50,8 +52,8 @@ struct Value {
 
 impl Journal {
     /// Over the object's storage.
-    pub fn new(sql: SqlStorage) -> Self {
-        Self { sql }
+    pub fn new(storage: &Storage) -> Self {
+        Self { sql: storage.sql(), transactions: Transactions::of(storage) }
     }
 
     fn run(&self, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
@@ -116,12 +118,15 @@ impl Journal {
         )
     }
 
-    /// Writes a checkpoint in place of the journal up to here. Called between two awaits, so it is one
-    /// transaction together with whatever else this event wrote.
+    /// Writes a checkpoint in place of the journal up to here, whole or not at all.
     ///
     /// # Errors
-    /// When SQLite refuses; the caller must not go on with a half-written checkpoint.
+    /// When SQLite refuses. What the checkpoint holds is then only in the journal: load again.
     pub fn checkpoint(&self, now: u64, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.transactions.run(|| self.write_checkpoint(now, checkpoint))
+    }
+
+    fn write_checkpoint(&self, now: u64, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         for piece in checkpoint.usage.chunks(PIECE) {
             self.run(
                 "INSERT OR REPLACE INTO usage (k, grain, at, row, unflushed) SELECT value->>'grain' || '|' || \

@@ -75,7 +75,7 @@ pub struct Core {
 impl Core {
     /// Not loaded yet.
     pub fn new(storage: Storage, env: Env) -> Self {
-        let journal = Journal::new(storage.sql());
+        let journal = Journal::new(&storage);
         Self {
             storage,
             env,
@@ -96,6 +96,12 @@ impl Core {
     /// Whether a load is due: none succeeded, and the last try is some time ago.
     pub fn wants_load(&self) -> bool {
         !self.loaded.get() && time::now_ms() >= self.tried_at.get() + RELOAD_AFTER_MS
+    }
+
+    /// Has everything loaded again, from what is durable.
+    pub fn reload(&self) {
+        self.tried_at.set(0);
+        self.loaded.set(false);
     }
 
     /// Whether the pool is loaded.

@@ -13,6 +13,7 @@ pub mod pbkdf2;
 pub mod race;
 pub mod random;
 pub mod respond;
+pub mod storage;
 pub mod streams;
 pub mod time;
 pub mod url;

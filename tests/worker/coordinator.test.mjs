@@ -119,6 +119,53 @@ test('cooling, a refused key and what is settled survive a restart', async () =>
   }
 });
 
+test('a checkpoint that cannot be written costs nothing: what is durable is loaded again', async () => {
+  const failing = `
+    import worker, { Coordinator as Real } from './index.js';
+    import { DurableObject } from 'cloudflare:workers';
+    export * from './index.js';
+    export default worker;
+    let fail = 0;
+    export class Coordinator extends DurableObject {
+      constructor(state, env) {
+        super(state, env);
+        const { storage } = state;
+        const transaction = storage.transactionSync.bind(storage);
+        storage.transactionSync = (work) => transaction(() => {
+          const result = work();
+          if (fail > 0) { fail -= 1; throw new Error('disk full'); }
+          return result;
+        });
+        this.real = new Real(state, env);
+      }
+      async fetch(request) {
+        if (new URL(request.url).pathname === '/test/fail') { fail = 1; return new Response('failing'); }
+        return this.real.fetch(request);
+      }
+      alarm() { return this.real.alarm(); }
+    }`;
+  const pool = await startPool({ keys: 2, worker: { entry: failing } });
+  try {
+    const flush = async () => (await pool.rondo.coordinator('/flush', { method: 'POST' })).status;
+    const some = async (total) => {
+      await inParallel(8, 4, async () => (await pool.chat()).text());
+      await settled(pool, total);
+    };
+    await some(8);
+    await inParallel(4, 2, async () => (await pool.chat()).text());
+    await control(pool, 'fail');
+    const deadline = performance.now() + 5_000;
+    // Only a flush that has something to write can fail; the isolate hands its reports in within a moment.
+    while ((await flush()) !== 503) assert.ok(performance.now() < deadline, 'the flush met the failure');
+    await some(20);
+    await assertBooks(pool, 20);
+    await pool.rondo.restart();
+    await assertBooks(pool, 20);
+  } finally {
+    await pool.stop();
+  }
+});
+
 test('an ask of a version it does not know is refused, and a repeated settle changes nothing', async () => {
   const pool = await startPool({ keys: 1 });
   try {
