@@ -1,7 +1,10 @@
 // The limits of a whole request: its time, the client's deadline, and what is no silence.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import { Readable } from 'node:stream';
 import { after, describe, test } from 'node:test';
-import { eventsOf, startPool } from '../harness/rondo.mjs';
+import { MODEL, TOKEN, eventsOf, startPool } from '../harness/rondo.mjs';
 
 describe('a request', async () => {
   const timeouts = { headers_ms: 700, headers_whole_ms: 700, silence_ms: 700, total_ms: 1_500 };
@@ -60,18 +63,38 @@ describe('a request', async () => {
 });
 
 test('a client that reads slowly gets its whole answer, though the upstream has long ended', async () => {
-  const pool = await startPool({ keys: 1, settings: { timeouts: { silence_ms: 500 } } });
+  // 20 MB at once: more than all the buffers on the way hold together, so the pump still waits for the client.
+  const chunk = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'y'.repeat(4_000) } }] })}\n\n`;
+  const end = `data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })}\n\ndata: [DONE]\n\n`;
+  const upstream = http.createServer((request, response) => {
+    request.resume();
+    response.setHeader('content-type', 'text/event-stream');
+    Readable.from([...new Array(5_000).fill(chunk), end]).pipe(response);
+  });
+  await once(upstream.listen(0, '127.0.0.1'), 'listening');
+  const pool = await startPool({
+    keys: 1,
+    worker: { bindings: { CEREBRAS_BASE_URL: `http://127.0.0.1:${upstream.address().port}` } },
+    settings: { timeouts: { silence_ms: 1_000 } },
+  });
   try {
-    const response = await pool.chat({ stream: true, messages: [{ role: 'user', content: 'Talk. [[tokens=40000]]' }], max_completion_tokens: 40_000 });
-    const reader = response.body.getReader();
-    const pieces = [(await reader.read()).value];
-    const ended = await pool.sim.waitFor((record) => record.stream && (record.endedAt || record.heldBack > 0), { timeoutMs: 10_000 });
-    assert.ok(ended);
-    // The pause is the point: four times the silence that an upstream is allowed.
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pieces.push(piece.value);
-    assert.equal(eventsOf(Buffer.concat(pieces).toString()).at(-1), '[DONE]');
+    const request = http.request(`${pool.rondo.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
+    });
+    request.end(JSON.stringify({ model: MODEL, stream: true, messages: [{ role: 'user', content: 'Talk.' }] }));
+    const [response] = await once(request, 'response');
+    response.pause();
+    // The pause is the point: longer than the silence allowed to an upstream, and than what follows it.
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
+    let tail = '';
+    response.on('data', (piece) => (tail = (tail + piece).slice(-2_000)));
+    await once(response.resume(), 'end');
+    assert.equal(eventsOf(tail).at(-1), '[DONE]');
+    assert.equal(response.complete, true, 'the answer ended, it was not cut off');
   } finally {
     await pool.stop();
+    upstream.closeAllConnections();
+    upstream.close();
   }
 });
