@@ -146,6 +146,8 @@ impl Core {
     async fn try_load(&self) -> Result<Pool, Trouble> {
         let master = self.master()?;
         let db = env::database(&self.env)?;
+        // Without KV nobody could serve while this object is silent: said at once, not on that day.
+        env::snapshots(&self.env)?;
         let incarnation = self.journal.open()?;
         store::migrate::migrate(&db).await?;
         let keyring = self.keyring(&db, &master).await?;

@@ -53,7 +53,7 @@ describe('while the Coordinator', () => {
 });
 
 describe('a missing part', () => {
-  for (const name of ['ENCRYPTION_KEY', 'DB', 'COORDINATOR']) {
+  for (const name of ['ENCRYPTION_KEY', 'DB', 'SNAPSHOT', 'COORDINATOR']) {
     test(`(${name}) is a 503 that names it, for clients and for health checks`, async (t) => {
       const { createSimulator } = await import('../upstream/simulator.mjs');
       const { startWorker } = await import('../harness/worker.mjs');
@@ -61,6 +61,7 @@ describe('a missing part', () => {
       const without = {
         ENCRYPTION_KEY: { bindings: { ENCRYPTION_KEY: undefined } },
         DB: { worker: { d1Databases: {} } },
+        SNAPSHOT: { worker: { kvNamespaces: {} } },
         COORDINATOR: { worker: { durableObjects: {} } },
       }[name];
       const bindings = { CEREBRAS_BASE_URL: sim.url, CEREBRAS_API_KEYS: keys(1)[0], AUTH_PASSWORD: TOKEN, ...without.bindings };

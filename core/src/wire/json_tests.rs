@@ -301,7 +301,6 @@ proptest! {
 /// Bytes a second of the scan; run in release: `cargo test --release -- --ignored --nocapture throughput`.
 #[test]
 #[ignore = "a measurement, for the release profile"]
-#[allow(clippy::disallowed_methods)]
 fn throughput_of_the_scan() {
     let shapes = [
         ("one long ASCII string", "lorem ipsum dolor sit amet, ".repeat(40_000)),
@@ -320,7 +319,7 @@ fn throughput_of_the_scan() {
     measure("many short messages", json!({"model": "m", "messages": many}).to_string().as_bytes());
 }
 
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "a measurement on the native target needs a clock")]
 fn measure(name: &str, body: &[u8]) {
     let best = (0..30)
         .map(|_| {

@@ -150,7 +150,7 @@ proptest! {
 /// Bytes a second; run in release: `cargo test --release -- --ignored --nocapture throughput`.
 #[test]
 #[ignore = "a measurement, for the release profile"]
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "a measurement on the native target needs a clock")]
 fn throughput_of_the_estimator() {
     for kind in ["english", "chinese", "code"] {
         let text: String = fixture::TEXTS

@@ -362,7 +362,7 @@ proptest! {
 /// Bytes a second; run in release: `cargo test --release -- --ignored --nocapture throughput`.
 #[test]
 #[ignore = "a measurement, for the release profile"]
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "a measurement on the native target needs a clock")]
 fn throughput_of_the_tail() {
     let chunk = br#"data: {"id":"chatcmpl-0f9b4d2c-1a2b-4c3d-8e4f-5a6b7c8d9e0f","choices":[{"delta":{"content":" some words of an answer"},"index":0}],"created":1787325820,"model":"gpt-oss-120b","system_fingerprint":"fp_4cfabdd6620dc0120785","object":"chat.completion.chunk"}
 
