@@ -64,7 +64,7 @@ pub async fn ask_under(env: &worker::Env, want: Option<Want>, renews: Vec<GrantI
     }
     let (generation, epoch) = state::version();
     let settles = state::outbox(|outbox| outbox.take(SETTLES_PER_ASK, now));
-    let ask = Ask { v: VERSION, generation, epoch, want, settles, renews };
+    let ask = Ask { v: VERSION, generation, epoch, asker: 0, want, settles, renews };
     let body = serde_json::to_string(&ask).unwrap_or_default();
     let flight = state::outbox(|outbox| outbox.departed(ask.settles, now));
     let reply = call(env, Call::Ask, &body, TIMEOUT_MS, watch).await;

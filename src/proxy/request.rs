@@ -303,9 +303,10 @@ impl Course<'_> {
                     ticket = Some(number);
                     self.patience.wait(after_ms.clamp(1, USE_WITHIN_MS.max(after_ms))).await;
                 }
-                Given::RetryAfter { after_ms } => {
+                Given::RetryAfter { after_ms, .. } => {
                     return Err(outcome::wait_too_long(after_ms, self.last.take()));
                 }
+                Given::TooLarge { tokens, limit } => return Err(outcome::too_large(tokens, limit)),
                 Given::Refused(RefusedWhy::KeysExhausted) if self.another_round() => {
                     self.patience.wait(ROUND_PAUSE_MS * u64::from(self.rounds)).await;
                 }
@@ -353,6 +354,7 @@ impl Course<'_> {
         Want {
             token: self.client.token.to_string(),
             model: self.body.model().map(str::to_owned),
+            address: None,
             count: 1,
             prompt_tokens: self.body.prompt_tokens,
             max_completion_tokens: self.body.scan.max_tokens,

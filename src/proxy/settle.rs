@@ -115,6 +115,8 @@ impl Ledger {
             usage,
             retry_after_ms: None,
             limits: self.limits.clone(),
+            headers_ms: None,
+            prompt_estimate: 0,
             duration_ms: now.saturating_sub(self.sent_at),
             first_event_ms: self.first_event_ms,
         }

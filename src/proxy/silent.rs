@@ -57,6 +57,8 @@ pub fn give(
                 base_url: key.base_url,
                 model,
                 delay_ms: 0,
+                reserved: 0,
+                learn: false,
             }]);
         }
         excluded.push(key.id);

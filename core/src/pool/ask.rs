@@ -1,7 +1,7 @@
 //! Answering an ask: which key and model, and when.
 
 use super::keys::{Ready, Roster};
-use super::protocol::{Answer, Ask, Given, Grant, RefusedWhy, VERSION, Want};
+use super::protocol::{Answer, Ask, Given, Grant, RefusedWhy, VERSION, Waiting, Want};
 use super::rotation;
 use super::state::{MemberTurn, Open, Pool};
 use crate::config::{Refusal, Strategy, Token, resolve};
@@ -33,6 +33,7 @@ impl Pool {
             epoch: self.snapshot.epoch,
             snapshot: stale.then(|| Box::new(self.snapshot.clone())),
             outcome,
+            allowance: None,
         }
     }
 
@@ -129,7 +130,7 @@ impl Pool {
         };
         let wait = at.saturating_sub(now);
         if wait > want.deadline_ms {
-            return Err(Given::RetryAfter { after_ms: wait });
+            return Err(Given::RetryAfter { after_ms: wait, why: Waiting::Quota });
         }
         if wait > TICKET_BEYOND_MS {
             return Err(self.ticket(want, wait));
@@ -137,7 +138,7 @@ impl Pool {
         let by = at + CLOSE_MS.min(TICKET_BEYOND_MS - wait);
         match self.take_key(model, provider, now, by, false) {
             Some((place, paid)) => self.grant(now, want, place, paid, model, at),
-            None => Err(Given::RetryAfter { after_ms: wait.max(1) }),
+            None => Err(Given::RetryAfter { after_ms: wait.max(1), why: Waiting::Quota }),
         }
     }
 
@@ -172,7 +173,7 @@ impl Pool {
         if delay > TICKET_BEYOND_MS || delay > want.deadline_ms {
             slot.credit += paid;
             if delay > want.deadline_ms {
-                return Err(Given::RetryAfter { after_ms: delay });
+                return Err(Given::RetryAfter { after_ms: delay, why: Waiting::Quota });
             }
             return Err(self.ticket(want, delay));
         }
@@ -192,6 +193,8 @@ impl Pool {
             base_url: slot.row.base_url.clone(),
             model: model.to_owned(),
             delay_ms: delay,
+            reserved: 0,
+            learn: false,
         };
         self.open.insert(id, Open { key: grant.key.clone(), lapses_at: at + SENT_LAPSES_MS, paid });
         Ok(grant)

@@ -2,6 +2,7 @@
 //! (state, now, ask), and the isolate's own fallback for when the Coordinator is silent.
 
 pub mod books;
+pub mod bucket;
 pub mod fallback;
 pub mod faults;
 pub mod keys;

@@ -115,6 +115,25 @@ pub fn wait_too_long(after_ms: u64, last: Option<Failure>) -> ApiError {
     }
 }
 
+/// 413: no key's quota can ever hold this request, so neither waiting nor another try helps.
+#[must_use]
+pub fn too_large(tokens: u64, limit: u64) -> ApiError {
+    ApiError {
+        status: 413,
+        message: format!(
+            "This request needs room for about {tokens} tokens (prompt and largest answer), but no key of the pool \
+             allows more than {limit} a minute. Shorten the prompt or set a smaller max_completion_tokens."
+        )
+        .into(),
+        kind: "invalid_request_error".into(),
+        param: "messages".into(),
+        code: "request_too_large".into(),
+        should_retry: Some(false),
+        retry_after_ms: None,
+        ..ApiError::rate_limited(0)
+    }
+}
+
 /// 503 because a part is missing or does not work; `what` names it and what to do.
 #[must_use]
 pub fn not_working(what: &str, missing: Option<&str>) -> ApiError {

@@ -7,8 +7,9 @@ use crate::config::Snapshot;
 use crate::wire::{headers::LimitReading, usage::Usage};
 use serde::{Deserialize, Serialize};
 
-/// Version of the messages of this file.
-pub const VERSION: u32 = 1;
+/// Version of the messages of this file. 2 brought leases, allowances, readings ahead of the end, and the reason
+/// of a wait; whoever speaks 1 is answered without them.
+pub const VERSION: u32 = 2;
 
 /// Whether messages of that version are understood: this one and the one before, so that isolates of the last
 /// release are served while a new one is rolled out.
@@ -33,6 +34,10 @@ pub struct Ask {
     pub generation: u64,
     /// Epoch of the asker's snapshot.
     pub epoch: u64,
+    /// A number that the asking isolate has to itself; 0 when it gives none. How many there are decides what
+    /// one of them may hold in leases.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asker: u64,
     /// What is wanted; `None` only syncs (epoch, snapshot) and settles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub want: Option<Want>,
@@ -52,7 +57,10 @@ pub struct Want {
     /// The model as the client asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How many grants (a lease when more than one).
+    /// The client's address, in public mode: its limits are kept per address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// How many grants: one for the request at hand, the others as a lease. There may be fewer.
     pub count: u32,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
@@ -89,6 +97,38 @@ pub struct Answer {
     /// What became of the want; `None` when nothing was wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Given>,
+    /// What the want's token has left, when it has limits of its own. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<Allowance>,
+}
+
+/// What a client token with limits has left: `x-ratelimit-*` of the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allowance {
+    /// Requests a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_minute: Option<Left>,
+    /// Tokens a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_minute: Option<Left>,
+    /// Tokens of the UTC day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_day: Option<Left>,
+    /// Tokens of the UTC month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_month: Option<Left>,
+}
+
+/// One limit's standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The limit.
+    pub limit: u64,
+    /// What is left of it.
+    pub remaining: u64,
+    /// Milliseconds until it is whole again.
+    pub reset_ms: u64,
 }
 
 /// What became of a want.
@@ -108,9 +148,34 @@ pub enum Given {
     RetryAfter {
         /// When capacity is back.
         after_ms: u64,
+        /// What it waits for.
+        #[serde(default)]
+        why: Waiting,
     },
     /// Cannot be served at all.
     Refused(RefusedWhy),
+    /// No key's quota can ever hold so large a request. Since version 2.
+    TooLarge {
+        /// Tokens that would be reserved for it.
+        tokens: u64,
+        /// The most that any key allows.
+        limit: u64,
+    },
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waiting {
+    /// Quota of the upstream keys, or the pace set for them.
+    #[default]
+    Quota,
+    /// The client token's own limits.
+    Token,
+    /// The client address's limit, in public mode.
+    Address,
+    /// An upstream that fails for everybody.
+    Outage,
 }
 
 /// Why a want is refused.
@@ -151,6 +216,13 @@ pub struct Grant {
     pub model: String,
     /// Wait that long before sending.
     pub delay_ms: u64,
+    /// Tokens reserved for it. A lease's grant is for a request that needs no more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserved: u64,
+    /// Nothing is known of this quota yet: the answer's limit headers are wanted as soon as they are there, as a
+    /// [`Reading`], since others wait for them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub learn: bool,
 }
 
 /// A report: what became of a grant, of a client's request, or of both.
@@ -167,6 +239,27 @@ pub struct Settle {
     /// The client's request, when this report ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestEnd>,
+    /// Limit headers ahead of the attempt's end, under a number of their own. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
+}
+
+/// What the head of an answer said of its key's limits, while the answer is still under way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The grant that was sent.
+    pub grant: GrantId,
+    /// Key id.
+    pub key: String,
+    /// Model sent.
+    pub model: String,
+    /// The headers; empty when there were none, which is worth knowing too.
+    #[serde(default)]
+    pub limits: Vec<LimitReading>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -193,6 +286,12 @@ pub struct Attempt {
     /// Its rate-limit headers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitReading>,
+    /// From sending to the answer's head, which is when those headers were true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_ms: Option<u64>,
+    /// The prompt's tokens as they were estimated before sending; what the estimate is corrected by.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prompt_estimate: u64,
     /// From sending to the end.
     pub duration_ms: u64,
     /// From sending to the first event.

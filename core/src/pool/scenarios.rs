@@ -162,7 +162,7 @@ fn when_all_cool_the_answer_is_a_delay_a_ticket_or_a_true_retry_time() {
     assert!(matches!(ask(&mut pool, 0, want()), Given::Ticket { after_ms: 5_000, .. }));
     assert_eq!(
         ask(&mut pool, 0, Want { deadline_ms: 1_000, ..want() }),
-        Given::RetryAfter { after_ms: 5_000 }
+        Given::RetryAfter { after_ms: 5_000, why: Waiting::Quota }
     );
     let late = grant(&mut pool, 3_500);
     assert_eq!(late.delay_ms, 1_500);
@@ -319,6 +319,8 @@ fn grant_of(key: &str, model: &str) -> Grant {
         base_url: None,
         model: model.into(),
         delay_ms: 0,
+        reserved: 0,
+        learn: false,
     }
 }
 
