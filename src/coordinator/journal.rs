@@ -6,16 +6,19 @@
 //! `to_array` throws through wasm when a statement fails while it is read, which would hang the caller, so only
 //! statements that cannot fail at that point are read.
 
+use crate::platform::log;
 use crate::platform::storage::Transactions;
 use crate::store::StoreError;
 use rondo_core::limits::grant::NUMBERS_KEPT_MS;
-use rondo_core::pool::Checkpoint;
 use rondo_core::pool::protocol::Settle;
-use serde::Deserialize;
+use rondo_core::pool::{Checkpoint, Leased};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use worker::{SqlStorage, SqlStorageValue, Storage};
 
-/// Version of the stored format; pinned by a test. A higher one is for a migration here.
-const FORMAT: u64 = 1;
+/// Version of the stored format; pinned by a test. 2 brought leases into the journal and quotas into the states;
+/// what 1 wrote is read as it is.
+const FORMAT: u64 = 2;
 
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -35,8 +38,31 @@ pub struct Stored {
     pub usage: Vec<String>,
     /// Standing of keys, groups and models.
     pub states: Vec<(String, String)>,
-    /// Journal rows: (covered by the checkpoint, at, settles).
-    pub journal: Vec<(bool, u64, Vec<Settle>)>,
+    /// Journal rows, in order.
+    pub journal: Vec<Entry>,
+}
+
+/// A journal row.
+pub struct Entry {
+    /// Whether the checkpoint covers it.
+    pub covered: bool,
+    /// When it was written.
+    pub at: u64,
+    /// What it holds.
+    pub what: Written,
+}
+
+/// What a row holds.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Written {
+    /// Reports.
+    Settles(Vec<Settle>),
+    /// What a lease took.
+    Lease {
+        /// Its grants.
+        leased: Vec<Leased>,
+    },
 }
 
 /// The object's own database.
@@ -112,10 +138,19 @@ impl Journal {
     /// # Errors
     /// When SQLite refuses: the reports are not to be acknowledged then.
     pub fn append(&self, at: u64, settles: &[Settle]) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO journal (at, settles) VALUES (?, ?)",
-            vec![number(at), serde_json::to_string(settles)?.into()],
-        )
+        self.write(at, serde_json::to_string(settles)?)
+    }
+
+    /// Writes down what a lease took, before it is answered: a new incarnation counts it as under way.
+    ///
+    /// # Errors
+    /// When SQLite refuses: the lease is not to be given then.
+    pub fn append_lease(&self, at: u64, leased: Vec<Leased>) -> Result<(), StoreError> {
+        self.write(at, serde_json::to_string(&Written::Lease { leased })?)
+    }
+
+    fn write(&self, at: u64, what: String) -> Result<(), StoreError> {
+        self.run("INSERT INTO journal (at, settles) VALUES (?, ?)", vec![number(at), what.into()])
     }
 
     /// Writes a checkpoint in place of the journal up to here, whole or not at all.
@@ -173,7 +208,7 @@ impl Journal {
             json: String,
         }
         #[derive(Deserialize)]
-        struct Entry {
+        struct Line {
             seq: f64,
             at: f64,
             settles: String,
@@ -182,15 +217,21 @@ impl Journal {
         let usage = self.sql.exec("SELECT row FROM usage", None)?.to_array::<Row>()?;
         let states = self.sql.exec("SELECT name, json FROM states", None)?.to_array::<State>()?;
         let journal =
-            self.sql.exec("SELECT seq, at, settles FROM journal ORDER BY seq", None)?.to_array::<Entry>()?;
+            self.sql.exec("SELECT seq, at, settles FROM journal ORDER BY seq", None)?.to_array::<Line>()?;
         Ok(Stored {
             usage: usage.into_iter().map(|row| row.row).collect(),
             states: states.into_iter().map(|row| (row.name, row.json)).collect(),
             journal: journal
                 .into_iter()
-                .filter_map(|entry| {
-                    let settles = serde_json::from_str(&entry.settles).ok()?;
-                    Some((entry.seq <= checkpoint, entry.at as u64, settles))
+                .filter_map(|row| {
+                    let what = match serde_json::from_str(&row.settles) {
+                        Ok(what) => what,
+                        Err(error) => {
+                            log::error("journal_row_unreadable", &json!({"error": error.to_string()}));
+                            return None;
+                        }
+                    };
+                    Some(Entry { covered: row.seq <= checkpoint, at: row.at as u64, what })
                 })
                 .collect(),
         })

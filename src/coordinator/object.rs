@@ -1,6 +1,6 @@
 //! What the object holds, and how it comes up.
 
-use super::journal::Journal;
+use super::journal::{Entry, Journal, Written};
 use crate::platform::{env, log, random, time};
 use crate::store::{self, StoreError};
 use rondo_core::pool::Pool;
@@ -169,11 +169,12 @@ impl Core {
         for (name, json) in &stored.states {
             pool.restore_state(name, json);
         }
-        for (covered, at, settles) in &stored.journal {
-            if *covered {
-                pool.remember(*at, settles);
-            } else {
-                pool.apply(*at, settles);
+        // Settled numbers first: of what a lease took only what is not settled is under way.
+        for Entry { covered, at, what } in &stored.journal {
+            match what {
+                Written::Settles(settles) if *covered => pool.remember(*at, settles),
+                Written::Settles(settles) => pool.apply(*at, settles),
+                Written::Lease { leased } => pool.regive(*at, leased, *covered),
             }
         }
         if let Some(places) = self.journal.text("limiter")? {

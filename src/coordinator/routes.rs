@@ -4,6 +4,7 @@ use super::flush;
 use super::object::Core;
 use crate::platform::coordinator::{ANSWER_HEADER, ASK_HEADER, fits_header};
 use crate::platform::{log, random, time};
+use rondo_core::pool::Leased;
 use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle, understands};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -115,11 +116,19 @@ async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
         log::error("journal_failed", &json!({"error": error.0}));
         return json_response(&json!({"error": "the journal cannot be written"}), 503);
     }
-    let (answer, interval) = {
+    let (answer, interval, leased) = {
         let mut pool = core.pool.borrow_mut();
         let answer = pool.ask(now, &ask);
-        (serde_json::to_string(&answer), pool.snapshot().settings.flush_interval_ms)
+        let leased = Leased::of(answer.outcome.as_ref());
+        (serde_json::to_string(&answer), pool.snapshot().settings.flush_interval_ms, leased)
     };
+    if !leased.is_empty()
+        && let Err(error) = core.journal.append_lease(now, leased)
+    {
+        // Nobody learns of these grants: they lapse.
+        log::error("journal_failed", &json!({"error": error.0}));
+        return json_response(&json!({"error": "the journal cannot be written"}), 503);
+    }
     if !ask.settles.is_empty() && !core.alarm_set.get() {
         core.set_alarm(interval).await;
     }

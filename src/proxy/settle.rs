@@ -115,6 +115,7 @@ impl Ledger {
             usage,
             retry_after_ms: None,
             limits: self.limits.clone(),
+            quota: None,
             headers_ms: None,
             prompt_estimate: 0,
             duration_ms: now.saturating_sub(self.sent_at),

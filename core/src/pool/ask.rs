@@ -1,16 +1,14 @@
-//! Answering an ask: which key and model, and when.
+//! Answering an ask: which key and model, and when; else where in the line; else when to come back.
 
-use super::keys::{Ready, Roster};
-use super::protocol::{Answer, Ask, Given, Grant, RefusedWhy, VERSION, Waiting, Want};
+use super::decisions::{Decision, Outcome, PassedOver};
+use super::grant::Wanted;
+use super::models::Model;
+use super::pick::{Need, Seen};
+use super::protocol::{Answer, Ask, Given, RefusedWhy, VERSION, Waiting, Want};
 use super::rotation;
-use super::state::{MemberTurn, Open, Pool};
-use crate::config::{Refusal, Strategy, Token, resolve};
-use crate::limits::grant::{MODELS_PER_REQUEST, SENT_LAPSES_MS, TICKET_BEYOND_MS};
-
-/// Candidates in one answer once an attempt failed: each ask is a subrequest, of which the free plan has 50.
-const CANDIDATES: u32 = 4;
-/// Keys whose wait ends this close together share the load.
-const CLOSE_MS: u64 = 250;
+use super::state::{MemberTurn, Pool};
+use crate::config::{AccessMode, Refusal, Strategy, Token, resolve};
+use crate::limits::grant::{DEFAULT_COMPLETION_TOKENS, MODELS_PER_REQUEST};
 
 /// The models a request may use, in the order to try them, and how the first of them take turns.
 struct Course {
@@ -20,12 +18,32 @@ struct Course {
     then: Vec<(String, String)>,
 }
 
+/// A model to try, with what a request to it needs.
+#[derive(Clone, Debug)]
+pub(super) struct Try {
+    pub name: String,
+    pub number: u32,
+    pub need: Need,
+    /// Tokens it is expected to use in the end.
+    pub expected: u64,
+}
+
 impl Pool {
     /// Answers: applies the reports, then gives what is wanted.
     pub fn ask(&mut self, now: u64, ask: &Ask) -> Answer {
         self.apply(now, &ask.settles);
         self.renew(now, &ask.renews);
+        if ask.asker > 0 {
+            self.askers.insert(ask.asker, now);
+        }
         let outcome = ask.want.as_ref().map(|want| self.give(now, want));
+        let outcome = outcome.map(|given| if ask.v >= 2 { given } else { plainly(given) });
+        let allowance = ask
+            .want
+            .as_ref()
+            .filter(|_| ask.v >= 2)
+            .and_then(|want| self.token(&want.token))
+            .and_then(|token| self.tenants.allowance(now, token));
         let stale = self.snapshot.generation != ask.generation || self.snapshot.epoch != ask.epoch;
         Answer {
             v: VERSION,
@@ -33,19 +51,21 @@ impl Pool {
             epoch: self.snapshot.epoch,
             snapshot: stale.then(|| Box::new(self.snapshot.clone())),
             outcome,
-            allowance: None,
+            allowance,
         }
+    }
+
+    pub(super) fn token(&self, id: &str) -> Option<&Token> {
+        self.tokens.get(id).and_then(|place| self.snapshot.tokens.get(*place))
     }
 
     fn course(&self, now: u64, want: &Want) -> Result<Course, RefusedWhy> {
         let token: Option<&Token> = if want.token.is_empty() {
             None
         } else {
-            let token = self.tokens.get(&want.token).and_then(|place| self.snapshot.tokens.get(*place));
-            Some(token.filter(|token| token.is_live(now)).ok_or(RefusedWhy::Token)?)
+            Some(self.token(&want.token).filter(|token| token.is_live(now)).ok_or(RefusedWhy::Token)?)
         };
-        let public = self.snapshot.settings.access_mode == crate::config::AccessMode::Public;
-        if token.is_none() && !public {
+        if token.is_none() && self.snapshot.settings.access_mode != AccessMode::Public {
             return Err(RefusedWhy::Token);
         }
         let route =
@@ -66,180 +86,122 @@ impl Pool {
         })
     }
 
+    /// Gives what is wanted, and keeps why.
     fn give(&mut self, now: u64, want: &Want) -> Given {
+        self.asks += 1;
+        let mut seen = Seen::default();
+        let mut ahead = 0;
+        let given = self.decide(now, want, &mut seen, &mut ahead);
+        let attempt = self.snapshot.settings.attempt_budget.saturating_sub(want.attempts_left) + 1;
+        let named = |(at, why, until): (usize, _, _)| {
+            Some(PassedOver { key: self.roster.slots.get(at)?.row.id.clone(), why, until })
+        };
+        let decision = Decision {
+            at: now,
+            token: want.token.clone(),
+            asked: want.model.clone(),
+            attempt,
+            outcome: outcome(&given),
+            ahead,
+            candidates: seen.candidates,
+            passed_over: seen.passed_over,
+            skipped: std::mem::take(&mut seen.named).into_iter().filter_map(named).collect(),
+        };
+        self.decisions.note(decision);
+        given
+    }
+
+    fn decide(&mut self, now: u64, want: &Want, seen: &mut Seen, stood_behind: &mut u64) -> Given {
         let course = match self.course(now, want) {
             Ok(course) => course,
             Err(why) => return Given::Refused(why),
         };
-        let models = self.models_in_turn(now, &course, want);
-        if models.is_empty() || want.exclude_models.len() >= MODELS_PER_REQUEST {
+        if want.exclude_models.len() >= MODELS_PER_REQUEST {
+            return Given::Refused(RefusedWhy::NoModel);
+        }
+        let names = self.models_in_turn(now, &course, want);
+        let tries: Vec<Try> = names
+            .into_iter()
+            .filter_map(|(name, provider, insist)| self.attempt_at(now, want, name, &provider, insist))
+            .collect();
+        if tries.is_empty() {
             return Given::Refused(RefusedWhy::NoModel);
         }
         self.roster.exclude(&want.exclude_keys);
-        let failed = want.attempts_left < self.snapshot.settings.attempt_budget;
-        let count = if failed { CANDIDATES.min(want.attempts_left.max(1)) } else { 1 };
-        let mut grants: Vec<Grant> = Vec::new();
-        while grants.len() < count as usize {
-            match self.one(now, want, &models, grants.is_empty()) {
-                Ok(grant) => {
-                    self.roster.exclude_one(&grant.key);
-                    grants.push(grant);
+        let largest = tries.iter().map(|one| one.need.tokens).max().unwrap_or(0);
+        let first = want.attempts_left >= self.snapshot.settings.attempt_budget;
+        if let Some(given) = self.tenant_waits(now, want, largest, first) {
+            return given;
+        }
+        let tries = match self.past_breakers(now, want, tries) {
+            Ok(tries) => tries,
+            Err(given) => return given,
+        };
+        let numbers: Vec<u32> = tries.iter().map(|one| one.number).collect();
+        let expected = tries.iter().map(|one| one.expected).max().unwrap_or(1).max(1);
+        let place = self.line.place(now, want.ticket, &want.token, &numbers, expected);
+        let ahead = self.line.ahead(place, &numbers, now + want.deadline_ms).waiting;
+        *stood_behind = ahead;
+        let wanted = Wanted { now, want, tries: &tries, numbers: &numbers, place, expected, ahead, first };
+        // Who stands before this one comes back in time for its slot; what is left over is anybody's.
+        if ahead == 0 || self.room(&tries, now, now, expected) >= (ahead + 1) as f64 {
+            // A rest for the upstream's sake is respected as long as somebody else can serve.
+            for soft in [true, false] {
+                for one in &tries {
+                    if self.paused_until(&one.name) > now {
+                        continue;
+                    }
+                    let counted = soft.then_some(&mut *seen);
+                    if let Some(taken) = self.take(one, soft, now, now, counted) {
+                        return match self.grant(&wanted, one, taken, 0) {
+                            Ok(grant) => self.with_more(&wanted, one, grant),
+                            Err(delay) => self.wait(&wanted, now + delay, None),
+                        };
+                    }
                 }
-                Err(given) if grants.is_empty() => return given,
-                Err(_) => break,
             }
         }
-        Given::Grants(grants)
+        self.not_now(&wanted)
     }
 
-    /// One grant: the first model with a key that can serve now, else the soonest.
-    fn one(
+    /// What a request to that model needs. Under a name that nobody knows there is a model too: the upstream
+    /// decides.
+    fn attempt_at(
         &mut self,
         now: u64,
         want: &Want,
-        models: &[(String, String)],
-        may_wait: bool,
-    ) -> Result<Grant, Given> {
-        // A rest for the upstream's sake is respected as long as somebody else can serve.
-        for soft in [true, false] {
-            for (model, provider) in models {
-                if self.paused_until(model) <= now
-                    && let Some((place, paid)) = self.take_key(model, provider, now, now, soft)
-                {
-                    return self.grant(now, want, place, paid, model, 0);
-                }
-            }
-        }
-        if !may_wait {
-            return Err(Given::Refused(RefusedWhy::KeysExhausted));
-        }
-        let soonest = models
-            .iter()
-            .filter_map(|(model, provider)| {
-                self.earliest(model, provider, now)
-                    .map(|at| (at.max(self.paused_until(model)), model, provider))
-            })
-            .min_by_key(|(at, _, _)| *at);
-        let Some((at, model, provider)) = soonest else {
-            let tried = !want.exclude_keys.is_empty();
-            return Err(Given::Refused(if tried {
-                RefusedWhy::KeysExhausted
-            } else {
-                RefusedWhy::NoActiveKey
-            }));
-        };
-        let wait = at.saturating_sub(now);
-        if wait > want.deadline_ms {
-            return Err(Given::RetryAfter { after_ms: wait, why: Waiting::Quota });
-        }
-        if wait > TICKET_BEYOND_MS {
-            return Err(self.ticket(want, wait));
-        }
-        let by = at + CLOSE_MS.min(TICKET_BEYOND_MS - wait);
-        match self.take_key(model, provider, now, by, false) {
-            Some((place, paid)) => self.grant(now, want, place, paid, model, at),
-            None => Err(Given::RetryAfter { after_ms: wait.max(1), why: Waiting::Quota }),
-        }
-    }
-
-    fn ticket(&mut self, want: &Want, after_ms: u64) -> Given {
-        let ticket = want.ticket.unwrap_or_else(|| {
-            self.next_ticket += 1;
-            self.next_ticket
-        });
-        Given::Ticket { ticket, after_ms }
-    }
-
-    fn grant(
-        &mut self,
-        now: u64,
-        want: &Want,
-        place: usize,
-        paid: i64,
-        model: &str,
-        not_before: u64,
-    ) -> Result<Grant, Given> {
-        let settings = &self.snapshot.settings;
-        let (pace, key_pace) = (settings.pace_ms, settings.key_pace_ms);
-        let Some(slot) = self.roster.slots.get_mut(place) else {
-            return Err(Given::Refused(RefusedWhy::NoActiveKey));
-        };
-        let cool = self.roster.groups.get(slot.group).map_or(0, |group| group.state.cool_until(model));
-        let mut at = now.max(not_before).max(slot.next_at).max(cool);
-        if pace > 0 {
-            at = at.max(self.next_slot_at);
-        }
-        let delay = at - now;
-        if delay > TICKET_BEYOND_MS || delay > want.deadline_ms {
-            slot.credit += paid;
-            if delay > want.deadline_ms {
-                return Err(Given::RetryAfter { after_ms: delay, why: Waiting::Quota });
-            }
-            return Err(self.ticket(want, delay));
-        }
-        if pace > 0 {
-            self.next_slot_at = at + pace;
-        }
-        if key_pace > 0 {
-            slot.next_at = at + key_pace;
-        }
-        self.next_grant += 1;
-        let id = (self.incarnation << 36) | self.next_grant;
-        let grant = Grant {
-            id,
-            key: slot.row.id.clone(),
-            sealed: slot.row.sealed.clone(),
-            provider: slot.row.provider.clone(),
-            base_url: slot.row.base_url.clone(),
-            model: model.to_owned(),
-            delay_ms: delay,
-            reserved: 0,
-            learn: false,
-        };
-        self.open.insert(id, Open { key: grant.key.clone(), lapses_at: at + SENT_LAPSES_MS, paid });
-        Ok(grant)
-    }
-
-    fn take_key(
-        &mut self,
-        model: &str,
+        name: String,
         provider: &str,
-        now: u64,
-        by: u64,
-        soft: bool,
-    ) -> Option<(usize, i64)> {
-        let mark = self.roster.mark();
-        let groups = &self.roster.groups;
-        rotation::take(&mut self.roster.slots, |slot| {
-            slot.row.provider == provider
-                && matches!(Roster::ready(groups, slot, mark, model, now, soft), Ready::From(at) if at <= by)
+        insist: bool,
+    ) -> Option<Try> {
+        let provider = self.roster.provider(provider);
+        let model = self.model(&name, now)?;
+        let completion = want.max_completion_tokens.unwrap_or(u64::MAX).min(DEFAULT_COMPLETION_TOKENS);
+        let tokens = model.state.corrected(want.prompt_tokens) + completion;
+        let expected = model.expected(want.prompt_tokens, want.max_completion_tokens).min(tokens);
+        let number = model.number;
+        Some(Try { name, number, need: Need { provider, tokens, insist, soft: false }, expected })
+    }
+
+    pub(super) fn paused_until(&self, model: &str) -> u64 {
+        self.models.get(model).map_or(0, |model| model.pause_until)
+    }
+
+    /// What is known of a model, made if need be. The standing of one that makes room for it goes.
+    pub(super) fn model(&mut self, name: &str, now: u64) -> Option<&mut Model> {
+        let dirty = &mut self.dirty;
+        self.models.ensure(name, now, |forgotten| {
+            dirty.insert(format!("model:{forgotten}"));
         })
     }
 
-    fn earliest(&self, model: &str, provider: &str, now: u64) -> Option<u64> {
-        let mark = self.roster.mark();
-        self.roster
-            .slots
-            .iter()
-            .filter(|slot| slot.row.provider == provider)
-            .filter_map(|slot| match Roster::ready(&self.roster.groups, slot, mark, model, now, false) {
-                Ready::From(at) => Some(at),
-                Ready::Never => None,
-            })
-            .min()
-    }
-
-    fn paused_until(&self, model: &str) -> u64 {
-        self.models.get(model).map_or(0, |state| state.pause_until)
-    }
-
-    /// The models to try, the one whose turn it is first. Models known to be gone are left out, unless the
-    /// client insists on one by name and there is no other.
-    fn models_in_turn(&mut self, now: u64, course: &Course, want: &Want) -> Vec<(String, String)> {
+    /// The models to try, the one whose turn it is first, and whether the client insists on it. Models known to
+    /// be gone are left out, unless the client insists on one by name and there is no other.
+    fn models_in_turn(&mut self, now: u64, course: &Course, want: &Want) -> Vec<(String, String, bool)> {
         let excluded = |model: &str| want.exclude_models.iter().any(|name| name == model);
-        let gone = |model: &str| self.models.get(model).is_some_and(|state| state.gone_until > now);
+        let gone = |model: &str| self.models.get(model).is_some_and(|model| model.state.gone_until > now);
         let usable = |model: &str| !excluded(model) && !gone(model);
-        let mut models: Vec<(String, String)> = Vec::new();
+        let mut models: Vec<(String, String, bool)> = Vec::new();
         let first: Vec<&(String, String, i64)> = course.first.iter().filter(|m| usable(&m.0)).collect();
         if course.rotate && first.len() > 1 {
             // Each set of members has a rotation of its own: tokens limited to some of a pool's models must not
@@ -260,18 +222,53 @@ impl Pool {
                 .and_then(|turn| first.iter().position(|(model, _, _)| *model == turn.model))
                 .unwrap_or(0);
             models.extend(
-                first.iter().cycle().skip(start).take(first.len()).map(|m| (m.0.clone(), m.1.clone())),
+                first.iter().cycle().skip(start).take(first.len()).map(|m| (m.0.clone(), m.1.clone(), false)),
             );
         } else {
-            models.extend(first.iter().map(|m| (m.0.clone(), m.1.clone())));
+            models.extend(first.iter().map(|m| (m.0.clone(), m.1.clone(), false)));
         }
         if models.is_empty() {
-            models.extend(course.then.iter().filter(|(model, _)| usable(model)).cloned());
+            let then = course.then.iter().filter(|(model, _)| usable(model));
+            models.extend(then.map(|(model, provider)| (model.clone(), provider.clone(), false)));
         }
-        if models.is_empty() && course.first.len() == 1 {
-            models
-                .extend(course.first.iter().filter(|m| !excluded(&m.0)).map(|m| (m.0.clone(), m.1.clone())));
+        if models.is_empty()
+            && let [(model, provider, _)] = course.first.as_slice()
+        {
+            // The only one there is. If this request has seen it refused, another group may have it still; else
+            // it is asked for although it is known to be gone: the upstream's own words are the answer.
+            let refused = excluded(model);
+            if !refused || !gone(model) {
+                models.push((model.clone(), provider.clone(), !refused));
+            }
         }
         models
+    }
+}
+
+/// What somebody who speaks version 1 understands.
+fn plainly(given: Given) -> Given {
+    match given {
+        Given::TooLarge { .. } => Given::RetryAfter { after_ms: 60_000, why: Waiting::Quota },
+        other => other,
+    }
+}
+
+fn outcome(given: &Given) -> Outcome {
+    match given {
+        Given::Grants(grants) => match grants.split_first() {
+            Some((grant, more)) => Outcome::Granted {
+                grant: grant.id,
+                key: grant.key.clone(),
+                model: grant.model.clone(),
+                delay_ms: grant.delay_ms,
+                reserved: grant.reserved,
+                more: u32::try_from(more.len()).unwrap_or(u32::MAX),
+            },
+            None => Outcome::Refused(RefusedWhy::NoActiveKey),
+        },
+        Given::Ticket { ticket, after_ms } => Outcome::Waits { ticket: *ticket, after_ms: *after_ms },
+        Given::RetryAfter { after_ms, why } => Outcome::RetryAfter { after_ms: *after_ms, why: *why },
+        Given::Refused(why) => Outcome::Refused(*why),
+        Given::TooLarge { .. } => Outcome::TooLarge,
     }
 }

@@ -105,6 +105,11 @@ impl Bucket {
         self.full_at_us = now * US + self.us_for(missing.unwrap_or(0));
     }
 
+    /// Sets the moment at which it is full.
+    pub fn set_full_at(&mut self, at: u64) {
+        self.full_at_us = at.saturating_mul(US);
+    }
+
     /// Another limit, as after a change of plan. What was used stays used.
     pub fn set_limit(&mut self, now: u64, limit: u64) {
         let limit = limit.max(1);

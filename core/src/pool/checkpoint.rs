@@ -1,9 +1,15 @@
-//! What survives a restart: the books and the standing of keys, groups and models, as rows.
+//! What survives a restart: the books and the standing of keys, groups, models, quotas and client tokens, as rows.
 
 use super::books::UsageRow;
 use super::keys::{GroupState, KeyState};
-use super::state::{ModelState, Pool};
+use super::models::ModelState;
+use super::quota::Quota;
+use super::state::{Pool, page_of};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A page of quotas: by group, then by model.
+type QuotaPage = BTreeMap<String, BTreeMap<String, Quota>>;
 
 /// Rows that changed since the last checkpoint, all at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +46,8 @@ pub struct KeyStatusRow {
 impl Pool {
     /// Takes what changed.
     pub fn checkpoint(&mut self, now: u64) -> Checkpoint {
-        let names: Vec<String> = self.dirty.drain().collect();
+        let mut names: Vec<String> = self.dirty.drain().collect();
+        names.extend(self.tenants.take_dirty().into_iter().map(|token| format!("token:{token}")));
         let states = names
             .into_iter()
             .map(|name| {
@@ -73,7 +80,10 @@ impl Pool {
     /// Whether there is something to write.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || !self.dirty_status.is_empty() || self.books.is_dirty()
+        !self.dirty.is_empty()
+            || self.tenants.is_dirty()
+            || !self.dirty_status.is_empty()
+            || self.books.is_dirty()
     }
 
     fn state_json(&self, name: &str) -> Option<String> {
@@ -83,10 +93,28 @@ impl Pool {
                 let slot = self.roster.slots.get(self.roster.position(id)?)?;
                 unless_default(&slot.state)
             }
-            "group" => unless_default(&self.roster.groups.iter().find(|group| group.name == id)?.state),
-            "model" => unless_default(self.models.get(id)?),
+            "group" => {
+                let group = self.roster.groups.get(self.roster.group_named(id)?)?;
+                unless_default(&group.state)
+            }
+            "model" => unless_default(&self.models.get(id)?.state),
+            "token" => self.tenants.state(id),
+            "quotas" => self.quota_page(id.parse().ok()?),
             _ => None,
         }
+    }
+
+    fn quota_page(&self, page: u64) -> Option<String> {
+        let mut quotas = BTreeMap::<&str, BTreeMap<&str, &Quota>>::new();
+        for (name, model) in self.models.iter() {
+            for (group, quota) in model.quotas() {
+                let Some(of) = self.roster.groups.get(group) else { continue };
+                if page_of(&of.name) == page {
+                    quotas.entry(&of.name).or_default().insert(name, quota);
+                }
+            }
+        }
+        if quotas.is_empty() { None } else { serde_json::to_string(&quotas).ok() }
     }
 
     /// Takes a stored standing back. Of keys and groups that are not configured any more nothing is kept.
@@ -98,18 +126,34 @@ impl Pool {
                     (self.roster.slot(id), serde_json::from_str::<KeyState>(json))
                 {
                     slot.state = state;
+                    self.roster.refresh_key(id);
                 }
             }
             "group" => {
-                if let (Some(group), Ok(state)) =
+                if let (Some(at), Ok(state)) =
                     (self.roster.group_named(id), serde_json::from_str::<GroupState>(json))
+                    && let Some(group) = self.roster.groups.get_mut(at)
                 {
                     group.state = state;
+                    self.roster.refresh_group(at);
                 }
             }
             "model" => {
-                if let Ok(state) = serde_json::from_str::<ModelState>(json) {
-                    self.models.insert(id.to_owned(), state);
+                if let Ok(state) = serde_json::from_str::<ModelState>(json)
+                    && let Some(model) = self.models.ensure(id, 0, |_| {})
+                {
+                    model.state = state;
+                }
+            }
+            "token" => self.tenants.restore(id, json),
+            "quotas" => {
+                for (group, models) in serde_json::from_str::<QuotaPage>(json).unwrap_or_default() {
+                    let Some(at) = self.roster.group_named(&group) else { continue };
+                    for (name, quota) in models {
+                        if let Some(model) = self.models.ensure(&name, 0, |_| {}) {
+                            model.with_quota(at, |place| *place = quota);
+                        }
+                    }
                 }
             }
             _ => {}

@@ -1,10 +1,14 @@
 //! Whose fault a failed attempt was, and what follows from it: the table of docs/architecture.md.
 
-use super::protocol::Fault;
+use super::protocol::{Fault, NamedQuota};
 use crate::wire::errors::UpstreamError;
+use crate::wire::headers::Window;
 
 /// How long a key whose credentials were refused is left alone before a request tries it again.
 pub const INVALID_FOR_MS: u64 = 24 * 3_600_000;
+/// The same at first for a key that has answered before: it may be the upstream that is confused. A second refusal
+/// counts for the whole time.
+pub const INVALID_AT_FIRST_MS: u64 = 5 * 60_000;
 /// How long a group without payment is left alone.
 pub const SUSPENDED_FOR_MS: u64 = 6 * 3_600_000;
 /// How long a model that the upstream does not know is left alone.
@@ -76,6 +80,26 @@ pub fn classify(status: u16, error: &UpstreamError, stated_wait: bool) -> Fault 
         400..=499 => Fault::Client,
         _ => Fault::Upstream,
     }
+}
+
+/// Which quota a 429 is about: by its code, its type or its words ("Tokens per day limit exceeded").
+#[must_use]
+pub fn named_quota(error: &UpstreamError) -> Option<NamedQuota> {
+    let words = [&error.code, &error.kind, &error.message].map(|text| text.to_ascii_lowercase());
+    let says = |word: &str| words.iter().any(|text| text.contains(word));
+    let [_, _, message] = &words;
+    // The message goes first: copies of day limits carried the type of requests with the words of tokens.
+    let tokens = if message.contains("token") || error.code.eq_ignore_ascii_case("token_quota_exceeded") {
+        true
+    } else if says("request") {
+        false
+    } else {
+        return None;
+    };
+    let window = [("minute", Window::Minute), ("hour", Window::Hour), ("day", Window::Day)]
+        .into_iter()
+        .find_map(|(word, window)| message.contains(word).then_some(window));
+    Some(NamedQuota { tokens, window })
 }
 
 impl Fault {

@@ -30,7 +30,7 @@ pub struct KeyRow {
 pub struct Ban {
     /// When it was given (unix milliseconds). Only an attempt sent later can lift it.
     pub since: u64,
-    /// When it ends.
+    /// When it ends. From then on one request at a time probes it, until one succeeds.
     pub until: u64,
     /// A short word for the admin page.
     pub reason: String,
@@ -51,36 +51,16 @@ pub struct KeyState {
     pub failed_at: u64,
 }
 
-/// Cooling of one model in one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cooling {
-    /// The model.
-    pub model: String,
-    /// When it ends.
-    pub until: u64,
-    /// Unstated 429s in a row.
-    pub strikes: u32,
-}
-
-/// A quota group's standing: limits, cooling and suspension of quota are the group's.
+/// A quota group's standing: suspension of quota is the group's, as its limits are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupState {
     /// Payment is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Ban>,
-    /// Cooling, per model. A few entries at most: ended ones are dropped.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cooling: Vec<Cooling>,
 }
 
 impl GroupState {
-    /// When that model is free of cooling in this group; 0 when it is.
-    #[must_use]
-    pub fn cool_until(&self, model: &str) -> u64 {
-        self.cooling.iter().find(|cooling| cooling.model == model).map_or(0, |cooling| cooling.until)
-    }
-
     /// When the suspension ends; 0 without one.
     #[must_use]
     pub fn suspended_until(&self) -> u64 {
@@ -88,7 +68,7 @@ impl GroupState {
     }
 }
 
-/// A key in the rotation.
+/// A key and what is known of it.
 #[derive(Debug)]
 pub struct KeySlot {
     /// What D1 says.
@@ -97,17 +77,34 @@ pub struct KeySlot {
     pub group: usize,
     /// Its standing.
     pub state: KeyState,
-    /// Rotation credit.
-    pub credit: i64,
-    /// When `key_pace_ms` lets it send again.
-    pub next_at: u64,
-    /// Equal to the roster's mark: not for the ask at hand.
-    pub mark: u64,
+    /// Grants given and not settled.
+    pub open: u32,
 }
 
-impl Turn for KeySlot {
+/// What a scan over all keys looks at, apart from the rest so that 20,000 of them fit a processor's cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane {
+    /// Rotation credit.
+    pub credit: i64,
+    /// Not to be used before: disabled (for ever), invalid, suspended.
+    pub barred_until: u64,
+    /// Rests for the upstream's sake.
+    pub rest_until: u64,
+    /// When `key_pace_ms` lets it send again.
+    pub next_at: u64,
+    /// Share of the rotation: the key's weight, divided among the usable keys of its group.
+    pub share: u32,
+    /// Its group's place.
+    pub group: u32,
+    /// Equal to the roster's mark: not for the ask at hand.
+    pub mark: u32,
+    /// Number of its provider.
+    pub provider: u32,
+}
+
+impl Turn for Lane {
     fn weight(&self) -> i64 {
-        i64::from(self.row.weight)
+        i64::from(self.share)
     }
     fn credit(&mut self) -> &mut i64 {
         &mut self.credit
@@ -117,31 +114,33 @@ impl Turn for KeySlot {
 /// A quota group.
 #[derive(Debug)]
 pub struct Group {
-    /// Its name: the operator's, or `key:<id>`.
+    /// Its name: the operator's behind `group:`, or `key:<id>`.
     pub name: String,
     /// Its standing.
     pub state: GroupState,
+    /// Places of its keys.
+    pub keys: Vec<usize>,
+    /// Grants given and not settled.
+    pub open: u32,
 }
 
-/// All keys and groups.
+/// All keys and groups. `slots` and `lanes` go together.
 #[derive(Debug, Default)]
 pub struct Roster {
     /// Keys, in order of creation.
     pub slots: Vec<KeySlot>,
+    /// The same, for scans.
+    pub lanes: Vec<Lane>,
     /// Groups.
     pub groups: Vec<Group>,
     by_id: HashMap<String, usize>,
-    mark: u64,
+    group_names: HashMap<String, usize>,
+    providers: Vec<String>,
+    mark: u32,
 }
 
-/// When a key can serve a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready {
-    /// From that time on (0: now); quota and pacing.
-    From(u64),
-    /// Not in this request: disabled, invalid, suspended or excluded.
-    Never,
-}
+/// A share of one is divided among up to eight keys, and most numbers beyond, without a remainder.
+const SHARES: u32 = 840;
 
 /// The group name of a key without a named group.
 #[must_use]
@@ -150,28 +149,84 @@ pub fn own_group(key: &str) -> String {
 }
 
 impl Roster {
-    /// Takes the configured keys, keeping what is known of those that stay.
-    pub fn configure(&mut self, rows: Vec<KeyRow>) {
-        let mut states: HashMap<String, (KeyState, i64, u64)> =
-            self.slots.drain(..).map(|slot| (slot.row.id, (slot.state, slot.credit, slot.next_at))).collect();
-        let mut known: HashMap<String, GroupState> =
-            self.groups.drain(..).map(|group| (group.name, group.state)).collect();
+    /// Takes the configured keys, keeping what is known of those that stay. Returns where each former group went.
+    pub fn configure(&mut self, rows: Vec<KeyRow>) -> Vec<Option<usize>> {
+        let lanes = std::mem::take(&mut self.lanes);
+        let mut states: HashMap<String, (KeySlot, Lane)> =
+            self.slots.drain(..).zip(lanes).map(|(slot, lane)| (slot.row.id.clone(), (slot, lane))).collect();
+        let former: Vec<Group> = self.groups.drain(..).collect();
+        let places: HashMap<String, usize> =
+            former.iter().enumerate().map(|(at, g)| (g.name.clone(), at)).collect();
+        let mut former: Vec<Option<Group>> = former.into_iter().map(Some).collect();
+        let mut moved = vec![None; former.len()];
         self.by_id.clear();
-        let mut groups: HashMap<String, usize> = HashMap::new();
+        self.group_names.clear();
         for row in rows {
             let name = match &row.group {
                 Some(name) => format!("group:{name}"),
                 None => own_group(&row.id),
             };
-            let group = *groups.entry(name).or_insert_with_key(|name| {
-                let state = known.remove(name).unwrap_or_default();
-                self.groups.push(Group { name: name.clone(), state });
-                self.groups.len() - 1
+            let group = *self.group_names.entry(name).or_insert_with_key(|name| {
+                let at = self.groups.len();
+                let known = places.get(name).and_then(|place| {
+                    if let Some(moved) = moved.get_mut(*place) {
+                        *moved = Some(at);
+                    }
+                    former.get_mut(*place)?.take()
+                });
+                self.groups.push(match known {
+                    Some(group) => Group { keys: Vec::new(), ..group },
+                    None => {
+                        Group { name: name.clone(), state: GroupState::default(), keys: Vec::new(), open: 0 }
+                    }
+                });
+                at
             });
-            let (state, credit, next_at) = states.remove(&row.id).unwrap_or_default();
-            self.by_id.insert(row.id.clone(), self.slots.len());
-            self.slots.push(KeySlot { row, group, state, credit, next_at, mark: 0 });
+            let at = self.slots.len();
+            if let Some(group) = self.groups.get_mut(group) {
+                group.keys.push(at);
+            }
+            let provider = self.provider_number(&row.provider);
+            let (state, open, credit, next_at) = match states.remove(&row.id) {
+                Some((slot, lane)) => (slot.state, slot.open, lane.credit, lane.next_at),
+                None => (KeyState::default(), 0, 0, 0),
+            };
+            self.by_id.insert(row.id.clone(), at);
+            self.lanes.push(Lane {
+                credit,
+                barred_until: 0,
+                rest_until: 0,
+                next_at,
+                share: 0,
+                group: u32::try_from(group).unwrap_or(u32::MAX),
+                mark: 0,
+                provider,
+            });
+            self.slots.push(KeySlot { row, group, state, open });
         }
+        self.mark = 0;
+        for group in 0..self.groups.len() {
+            self.refresh_group(group);
+        }
+        moved
+    }
+
+    fn provider_number(&mut self, name: &str) -> u32 {
+        let at = self.providers.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.providers.push(name.to_owned());
+            self.providers.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    /// The number of a provider; `u32::MAX` for one that no key has.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> u32 {
+        self.providers
+            .iter()
+            .position(|known| known == name)
+            .and_then(|at| u32::try_from(at).ok())
+            .unwrap_or(u32::MAX)
     }
 
     /// The place of a key.
@@ -186,60 +241,75 @@ impl Roster {
         self.slots.get_mut(position)
     }
 
-    /// The group of a key.
-    pub fn group_of(&mut self, id: &str) -> Option<&mut Group> {
-        let group = self.slots.get(self.position(id)?)?.group;
-        self.groups.get_mut(group)
+    /// The place of a key's group.
+    #[must_use]
+    pub fn group_at(&self, key: &str) -> Option<usize> {
+        Some(self.slots.get(self.position(key)?)?.group)
     }
 
     /// The group of that name.
-    pub fn group_named(&mut self, name: &str) -> Option<&mut Group> {
-        self.groups.iter_mut().find(|group| group.name == name)
+    #[must_use]
+    pub fn group_named(&self, name: &str) -> Option<usize> {
+        self.group_names.get(name).copied()
+    }
+
+    /// Brings the lanes of a group up to date with what its keys and itself are held for.
+    pub fn refresh_group(&mut self, group: usize) {
+        let Some(of) = self.groups.get(group) else { return };
+        let suspended = of.state.suspended_until();
+        let usable = |slot: &KeySlot| slot.row.enabled && slot.row.weight > 0;
+        let sharing = of
+            .keys
+            .iter()
+            .filter_map(|at| self.slots.get(*at))
+            .filter(|slot| usable(slot) && slot.state.invalid.is_none())
+            .count()
+            .max(1);
+        let sharing = u32::try_from(sharing).unwrap_or(u32::MAX);
+        for at in &of.keys {
+            let (Some(slot), Some(lane)) = (self.slots.get(*at), self.lanes.get_mut(*at)) else { continue };
+            let invalid = slot.state.invalid.as_ref().map_or(0, |ban| ban.until);
+            lane.barred_until = if usable(slot) { invalid.max(suspended) } else { u64::MAX };
+            lane.rest_until = slot.state.rest_until;
+            lane.share = (slot.row.weight * SHARES / sharing).max(1);
+        }
+    }
+
+    /// Brings a key's lane up to date.
+    pub fn refresh_key(&mut self, key: &str) {
+        if let Some(group) = self.group_at(key) {
+            self.refresh_group(group);
+        }
     }
 
     /// Starts a new ask: these keys are not for it.
     pub fn exclude(&mut self, ids: &[String]) {
-        self.mark += 1;
+        self.mark = self.mark.wrapping_add(1).max(1);
         for id in ids {
-            self.exclude_one(id);
+            if let Some(at) = self.position(id) {
+                self.exclude_at(at);
+            }
         }
     }
 
     /// One more key that is not for the ask at hand.
-    pub fn exclude_one(&mut self, id: &str) {
+    pub fn exclude_at(&mut self, at: usize) {
         let mark = self.mark;
-        if let Some(slot) = self.slot(id) {
-            slot.mark = mark;
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.mark = mark;
         }
     }
 
-    /// Whether the slot is excluded from the ask at hand.
-    #[must_use]
-    pub fn is_excluded(&self, slot: &KeySlot) -> bool {
-        slot.mark == self.mark
-    }
-
-    /// When that slot can serve that model. `soft` also respects rests for the upstream's sake.
-    #[must_use]
-    pub fn ready(groups: &[Group], slot: &KeySlot, mark: u64, model: &str, now: u64, soft: bool) -> Ready {
-        if !slot.row.enabled || slot.row.weight == 0 || slot.mark == mark {
-            return Ready::Never;
+    /// Makes a key one for the ask at hand again.
+    pub fn include_at(&mut self, at: usize) {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.mark = 0;
         }
-        if slot.state.invalid.as_ref().is_some_and(|ban| ban.until > now) {
-            return Ready::Never;
-        }
-        let Some(group) = groups.get(slot.group) else { return Ready::Never };
-        if group.state.suspended_until() > now {
-            return Ready::Never;
-        }
-        let rest = if soft { slot.state.rest_until } else { 0 };
-        let from = rest.max(slot.next_at).max(group.state.cool_until(model));
-        Ready::From(if from > now { from } else { 0 })
     }
 
     /// The mark of the ask at hand.
     #[must_use]
-    pub fn mark(&self) -> u64 {
+    pub fn mark(&self) -> u32 {
         self.mark
     }
 }

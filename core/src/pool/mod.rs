@@ -2,24 +2,39 @@
 //! (state, now, ask), and the isolate's own fallback for when the Coordinator is silent.
 
 pub mod books;
+pub mod breaker;
 pub mod bucket;
+pub mod decisions;
 pub mod fallback;
 pub mod faults;
 pub mod keys;
+pub mod kinship;
 pub mod limiter;
+pub mod line;
+pub mod models;
 pub mod outbox;
 pub mod outcome;
+pub mod pick;
 pub mod protocol;
 pub mod providers;
+pub mod quota;
 pub mod rotation;
 pub mod settled;
 pub mod state;
+pub mod status;
+mod tenant;
+pub mod tenants;
 
 mod ask;
 mod checkpoint;
+mod grant;
+mod judge;
+mod wait;
 
 pub use checkpoint::{Checkpoint, KeyStatusRow};
-pub use state::{Pool, Summary};
+pub use grant::Leased;
+pub use state::Pool;
+pub use status::Summary;
 
 #[cfg(test)]
 mod scenarios;

@@ -283,6 +283,9 @@ pub struct Attempt {
     /// The upstream's stated time to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// The quota that a 429 named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<NamedQuota>,
     /// Its rate-limit headers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitReading>,
@@ -297,6 +300,16 @@ pub struct Attempt {
     /// From sending to the first event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_event_ms: Option<u64>,
+}
+
+/// The quota that a refusal names by its code and words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedQuota {
+    /// Tokens, and not requests.
+    pub tokens: bool,
+    /// Over what time, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<crate::wire::headers::Window>,
 }
 
 /// How an attempt ended.

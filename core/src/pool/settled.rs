@@ -21,6 +21,12 @@ impl Settled {
         true
     }
 
+    /// Whether the number was settled of late.
+    #[must_use]
+    pub fn knows(&self, id: GrantId) -> bool {
+        self.known.contains(&id)
+    }
+
     /// Forgets what is older than two minutes.
     pub fn forget_before(&mut self, now: u64) {
         while let Some(&(at, id)) = self.order.front() {

@@ -2,52 +2,42 @@
 //!
 //! Every change that must survive comes from [`Pool::apply`], a pure function of (time, settles): the
 //! Coordinator writes those down before it answers, and after a restart replays them on top of the last
-//! checkpoint, which gives the same state again.
+//! checkpoint, which gives the same state again. What leases took is written down too ([`Pool::regive`]).
 
 use super::books::{Books, Counter, Dim};
-use super::fallback::KnownKey;
-use super::faults::{
-    COOLING_MAX_MS, COOLING_MIN_MS, COOLING_UNSTATED_MAX_MS, COOLING_UNSTATED_MS, INVALID_FOR_MS,
-    MODEL_GONE_FOR_MS, QUEUE_PAUSE_MS, REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
-};
-use super::keys::{Ban, Cooling, KeyRow, Ready, Roster};
-use super::protocol::{Attempt, AttemptEnd, Fault, GrantId, RequestEnd, Settle};
+use super::breaker::Breaker;
+use super::decisions::Decisions;
+use super::keys::{KeyRow, Roster};
+use super::kinship::Kinship;
+use super::line::Line;
+use super::models::Models;
+use super::protocol::{Attempt, AttemptEnd, GrantId, RequestEnd, Settle};
+use super::quota::{Deviation, Quota};
 use super::rotation::Turn;
 use super::settled::Settled;
-use crate::config::Snapshot;
+use super::tenants::{Taken, Tenants};
+use crate::config::{Snapshot, TokenLimits};
 use crate::limits::grant::SENT_LAPSES_MS;
+use crate::wire::headers::{Counted, LimitReading, Window};
 use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
-/// So many models are remembered at the most: under `passthrough` their names come from clients.
-const MODELS_KEPT: usize = 1_000;
-/// So many models' cooling is remembered in one group.
-const COOLINGS_KEPT: usize = 100;
-
-/// What is known of a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ModelState {
-    /// Groups that were told it does not exist, and when. Two of them (or the only one) make it gone.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub missing: Vec<(String, u64)>,
-    /// When something was last held against it. Only an attempt sent later can lift it.
-    pub since: u64,
-    /// Not used before that time.
-    pub gone_until: u64,
-    /// Its queue is full: not used before that time. Not persisted: it is over in a moment.
-    #[serde(skip)]
-    pub pause_until: u64,
-}
+/// Pages in which quotas are persisted: an object pays for rows written, whatever their length.
+pub(super) const QUOTA_PAGES: u64 = 64;
 
 /// A grant that was given and not settled yet.
 #[derive(Debug)]
 pub(super) struct Open {
     pub key: String,
+    pub model: String,
     pub lapses_at: u64,
+    /// Tokens reserved for it.
+    pub reserved: u64,
     /// What the rotation charged for it; comes back when it is not used.
     pub paid: i64,
+    /// The client token and what was taken of its limits.
+    pub tenant: Option<(String, Taken)>,
 }
 
 /// Rotation of a pool's members.
@@ -67,6 +57,28 @@ impl Turn for MemberTurn {
     }
 }
 
+/// How well the twin foresees the upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foresight {
+    /// Limits read from headers and compared with what was held.
+    pub readings: u64,
+    /// Sum of the differences, in millionths of the limit.
+    pub off_millionths: u64,
+    /// 429s of quotas that the twin would have let pass.
+    pub unforeseen_429s: u64,
+    /// 429s of quotas that came while the group was cooling already.
+    pub expected_429s: u64,
+    /// Attempts sent.
+    pub sent: u64,
+}
+
+impl Foresight {
+    pub(super) fn add(&mut self, deviation: Deviation) {
+        self.readings += deviation.readings;
+        self.off_millionths += deviation.millionths;
+    }
+}
+
 /// All that the Coordinator holds in memory.
 #[derive(Debug)]
 pub struct Pool {
@@ -76,11 +88,21 @@ pub struct Pool {
     /// Places of the snapshot's tokens by id.
     pub(super) tokens: HashMap<String, usize>,
     pub(super) roster: Roster,
-    pub(super) models: HashMap<String, ModelState>,
+    pub(super) models: Models,
     pub(super) turns: HashMap<String, Vec<MemberTurn>>,
     pub(super) open: HashMap<GrantId, Open>,
     pub(super) settled: Settled,
     pub(super) books: Books,
+    pub(super) line: Line,
+    pub(super) tenants: Tenants,
+    pub(super) kinship: Kinship,
+    /// By number of the provider.
+    pub(super) breakers: HashMap<u32, Breaker>,
+    pub(super) decisions: Decisions,
+    pub(super) foresight: Foresight,
+    /// When each isolate last asked.
+    pub(super) askers: HashMap<u64, u64>,
+    pub(super) asks: u64,
     pub(super) next_slot_at: u64,
     pub(super) next_ticket: u64,
     /// Persisted states that changed since the last checkpoint.
@@ -88,34 +110,6 @@ pub struct Pool {
     /// Keys whose status may have changed since D1 was told.
     pub(super) dirty_status: HashSet<String>,
     swept_at: u64,
-}
-
-/// How many keys are in which state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// All keys.
-    pub keys: usize,
-    /// Those that can serve some model now.
-    pub active: usize,
-    /// Waiting for quota.
-    pub cooling: usize,
-    /// Waiting for payment.
-    pub suspended: usize,
-    /// Refused by the upstream.
-    pub invalid: usize,
-    /// Switched off.
-    pub disabled: usize,
-}
-
-/// A key's status as the admin API says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyStatus {
-    /// `active`, `cooling`, `suspended`, `invalid` or `disabled`.
-    pub status: String,
-    /// Why, for all but `active` and `disabled`.
-    pub reason: Option<String>,
-    /// When it ends by itself.
-    pub until: Option<u64>,
 }
 
 impl Pool {
@@ -128,11 +122,19 @@ impl Pool {
             snapshot: Snapshot::default(),
             tokens: HashMap::new(),
             roster: Roster::default(),
-            models: HashMap::new(),
+            models: Models::default(),
             turns: HashMap::new(),
             open: HashMap::new(),
             settled: Settled::default(),
             books: Books::default(),
+            line: Line::default(),
+            tenants: Tenants::default(),
+            kinship: Kinship::default(),
+            breakers: HashMap::new(),
+            decisions: Decisions::default(),
+            foresight: Foresight::default(),
+            askers: HashMap::new(),
+            asks: 0,
             next_slot_at: 0,
             next_ticket: 0,
             dirty: HashSet::new(),
@@ -147,7 +149,18 @@ impl Pool {
         self.tokens =
             snapshot.tokens.iter().enumerate().map(|(place, token)| (token.id.clone(), place)).collect();
         self.snapshot = snapshot;
-        self.roster.configure(keys);
+        let moved = self.roster.configure(keys);
+        self.models.regroup(&moved);
+        self.breakers.clear();
+        let overrides = &self.snapshot.settings.limit_overrides;
+        for (name, model) in self.models.iter_mut() {
+            let groups: Vec<usize> = model.quotas().map(|(group, _)| group).collect();
+            for group in groups {
+                let Some(of) = self.roster.groups.get(group) else { continue };
+                let figures = figures(overrides, &of.name, name);
+                model.with_known(group, |quota| quota.fix(0, &figures));
+            }
+        }
     }
 
     /// The configuration in force.
@@ -162,34 +175,133 @@ impl Pool {
             if !self.settled.note(now, settle.id) {
                 continue;
             }
-            let open = self.open.remove(&settle.id);
+            let at = now.saturating_sub(settle.age_ms);
+            if let Some(reading) = &settle.reading {
+                let own = self.open.get(&reading.grant).map_or(0, |open| open.reserved);
+                self.read(at, &reading.key, &reading.model, &reading.limits, own, false);
+            }
+            let mut tenant = None;
             if let Some(attempt) = &settle.attempt {
+                let mut open = self.open.remove(&settle.id);
+                tenant = open.as_mut().and_then(|open| open.tenant.take());
+                if let Some(open) = &open {
+                    self.close(open);
+                }
                 if attempt.end == AttemptEnd::Unused {
-                    if let Some(open) = open
-                        && let Some(slot) = self.roster.slot(&open.key)
-                    {
-                        slot.credit += open.paid;
+                    if let Some(open) = open {
+                        self.unused(at, settle.id, &open);
+                    }
+                    if let Some((token, taken)) = tenant.take() {
+                        let limits = self.limits_of(&token);
+                        self.tenants.give_back(now, &token, &limits, &taken);
                     }
                 } else {
                     self.count_attempt(now, attempt);
-                    self.judge(now.saturating_sub(settle.age_ms), attempt);
+                    self.judge(at, settle.id, attempt, open.as_ref());
                 }
             }
             if let Some(request) = &settle.request {
                 self.count_request(now, request);
+                let used = request.usage.prompt_tokens + request.usage.completion_tokens;
+                let taken = tenant.take();
+                let taken = taken.as_ref().map(|(_, taken)| taken);
+                let limits = self.limits_of(&request.token);
+                self.tenants.settle(now, &request.token, &limits, taken, used);
+            }
+            // An attempt that failed, and not the request's last: it used nothing.
+            if let Some((token, taken)) = tenant {
+                let limits = self.limits_of(&token);
+                self.tenants.settle(now, &token, &limits, Some(&taken), 0);
             }
         }
-        if now >= self.swept_at.saturating_add(1_000) {
+        if now >= self.swept_at.saturating_add(1_000) || now < self.swept_at {
             self.swept_at = now;
-            self.settled.forget_before(now);
-            self.open.retain(|_, open| open.lapses_at > now);
+            self.sweep(now);
         }
+    }
+
+    fn limits_of(&self, token: &str) -> TokenLimits {
+        self.token(token).map(|token| token.limits.clone()).unwrap_or_default()
+    }
+
+    /// A grant is no longer under way.
+    fn close(&mut self, open: &Open) {
+        let group = self.roster.slot(&open.key).map(|slot| {
+            slot.open = slot.open.saturating_sub(1);
+            slot.group
+        });
+        let Some(group) = group else { return };
+        if let Some(group) = self.roster.groups.get_mut(group) {
+            group.open = group.open.saturating_sub(1);
+        }
+        if let Some(model) = self.models.get_mut(&open.model) {
+            model.with_known(group, |quota| quota.close(open.reserved));
+        }
+    }
+
+    /// A grant was never sent: all that was taken for it comes back.
+    fn unused(&mut self, at: u64, id: GrantId, open: &Open) {
+        let Some(place) = self.roster.position(&open.key) else { return };
+        let Some(lane) = self.roster.lanes.get_mut(place) else { return };
+        lane.credit += open.paid;
+        let (group, provider) = (lane.group as usize, lane.provider);
+        if let Some(model) = self.models.get_mut(&open.model) {
+            model.with_known(group, |quota| quota.settle(at, open.reserved, 0, 0, false));
+        }
+        if let Some(breaker) = self.breakers.get_mut(&provider) {
+            breaker.unproven(id);
+        }
+        self.touch_quota(group);
+    }
+
+    /// Reports of limits, from the head of an answer written at `at`.
+    pub(super) fn read(
+        &mut self,
+        at: u64,
+        key: &str,
+        model: &str,
+        limits: &[LimitReading],
+        own: u64,
+        at_the_end: bool,
+    ) {
+        let Some(group) = self.roster.group_at(key) else { return };
+        let Some(of) = self.models.get_mut(model) else { return };
+        let Some(deviation) = of.with_known(group, |quota| quota.read(at, limits, own, at_the_end)) else {
+            return;
+        };
+        self.foresight.add(deviation);
+        if let Some(group) = self.roster.groups.get(group) {
+            self.kinship.seen(at, &group.name, model, limits);
+        }
+        self.touch_quota(group);
+    }
+
+    fn sweep(&mut self, now: u64) {
+        self.settled.forget_before(now);
+        let lapsed: Vec<GrantId> =
+            self.open.iter().filter(|(_, open)| open.lapses_at <= now).map(|(id, _)| *id).collect();
+        for id in lapsed {
+            // It counts as sent, outcome unknown: its reservation stays taken, and refills.
+            if let Some(mut open) = self.open.remove(&id) {
+                self.close(&open);
+                if let Some((token, taken)) = open.tenant.take() {
+                    let limits = self.limits_of(&token);
+                    self.tenants.lapse(now, &token, &limits, &taken);
+                }
+            }
+        }
+        self.line.sweep(now);
+        self.models.sweep(now);
+        self.askers.retain(|_, asked| *asked + 10_000 > now);
     }
 
     /// Notes that these were applied before the checkpoint: only their numbers still matter.
     pub fn remember(&mut self, at: u64, settles: &[Settle]) {
         for settle in settles {
             self.settled.note(at, settle.id);
+            if let Some(open) = self.open.remove(&settle.id) {
+                self.close(&open);
+            }
         }
     }
 
@@ -224,233 +336,26 @@ impl Pool {
         self.books.record(Dim::Pool, "", now, &count);
     }
 
-    /// What an attempt's end says of its key, group and model.
-    fn judge(&mut self, ended_at: u64, attempt: &Attempt) {
-        let sent_at = ended_at.saturating_sub(attempt.duration_ms);
-        match attempt.end {
-            AttemptEnd::Unused => {}
-            AttemptEnd::Ok | AttemptEnd::Cut => self.forgive(sent_at, attempt),
-            AttemptEnd::Failed(fault) => self.punish(ended_at, fault, attempt),
-        }
-    }
-
-    /// A success ends what was held against key, group and model, unless that is newer than the attempt.
-    fn forgive(&mut self, sent_at: u64, attempt: &Attempt) {
-        if let Some(slot) = self.roster.slot(&attempt.key) {
-            let lifted = slot.state.invalid.as_ref().is_some_and(|ban| ban.since <= sent_at);
-            if lifted {
-                slot.state.invalid = None;
-            }
-            if lifted || slot.state.failures > 0 && slot.state.failed_at <= sent_at {
-                slot.state.failures = 0;
-                slot.state.rest_until = 0;
-                self.touch_key(&attempt.key);
-            }
-        }
-        if let Some(group) = self.roster.group_of(&attempt.key) {
-            let before = group.state.cooling.len();
-            // What was sent before the bucket ran empty says nothing of it; a success after the stated time ends
-            // the row of strikes.
-            group.state.cooling.retain(|cooling| cooling.model != attempt.model || cooling.until > sent_at);
-            let lifted = group.state.suspended.as_ref().is_some_and(|ban| ban.since <= sent_at);
-            if lifted {
-                group.state.suspended = None;
-            }
-            if lifted || before != group.state.cooling.len() {
-                self.touch_group(&attempt.key);
-            }
-        }
-        if self.models.get(&attempt.model).is_some_and(|model| model.since <= sent_at) {
-            self.models.remove(&attempt.model);
-            self.dirty.insert(format!("model:{}", attempt.model));
-        }
-    }
-
-    /// The fault table's effects.
-    fn punish(&mut self, now: u64, fault: Fault, attempt: &Attempt) {
-        let ban =
-            |lasts: u64, reason: &str| Ban { since: now, until: now + lasts, reason: reason.to_owned() };
-        match fault {
-            Fault::Client | Fault::Path => {}
-            Fault::Queue => {
-                // Jitter from the attempt's own length spreads those who come back.
-                let pause = QUEUE_PAUSE_MS + attempt.duration_ms % QUEUE_PAUSE_MS;
-                self.make_room_for_model(&attempt.model, now);
-                let model = self.models.entry(attempt.model.clone()).or_default();
-                model.since = now;
-                model.pause_until = model.pause_until.max(now + pause);
-            }
-            Fault::Key => {
-                if let Some(slot) = self.roster.slot(&attempt.key) {
-                    slot.state.invalid = Some(ban(INVALID_FOR_MS, "refused by the upstream"));
-                    self.touch_key(&attempt.key);
-                }
-            }
-            Fault::Payment => {
-                if let Some(group) = self.roster.group_of(&attempt.key) {
-                    group.state.suspended = Some(ban(SUSPENDED_FOR_MS, "payment required"));
-                    self.touch_group(&attempt.key);
-                }
-            }
-            Fault::Quota => self.cool(now, attempt),
-            Fault::Model => self.model_missing(now, attempt),
-            Fault::Upstream | Fault::Timeout | Fault::Lost => {
-                if let Some(slot) = self.roster.slot(&attempt.key) {
-                    slot.state.failures = slot.state.failures.saturating_add(1);
-                    slot.state.failed_at = now;
-                    let rest = backoff(REST_MS, slot.state.failures, REST_MAX_MS);
-                    slot.state.rest_until = slot.state.rest_until.max(now + rest);
-                    self.touch_key(&attempt.key);
-                }
-            }
-        }
-    }
-
-    /// The group's bucket for that model is empty: it cools until the stated time, or the later one of two.
-    fn cool(&mut self, now: u64, attempt: &Attempt) {
-        let Some(group) = self.roster.group_of(&attempt.key) else { return };
-        group.state.cooling.retain(|cooling| cooling.until + COOLING_UNSTATED_MAX_MS > now);
-        let cooling = &mut group.state.cooling;
-        let place = cooling.iter().position(|entry| entry.model == attempt.model).unwrap_or_else(|| {
-            if cooling.len() >= COOLINGS_KEPT {
-                let soonest = cooling.iter().enumerate().min_by_key(|(_, entry)| entry.until);
-                if let Some((place, _)) = soonest {
-                    cooling.swap_remove(place);
-                }
-            }
-            cooling.push(Cooling { model: attempt.model.clone(), ..Cooling::default() });
-            cooling.len() - 1
-        });
-        let Some(entry) = cooling.get_mut(place) else { return };
-        let wait = match attempt.retry_after_ms {
-            Some(stated) => stated.clamp(COOLING_MIN_MS, COOLING_MAX_MS),
-            None => {
-                // Several requests in flight can bounce off the same empty bucket: that is one strike.
-                if now >= entry.until {
-                    entry.strikes = entry.strikes.saturating_add(1);
-                }
-                backoff(COOLING_UNSTATED_MS, entry.strikes, COOLING_UNSTATED_MAX_MS)
-            }
-        };
-        entry.until = entry.until.max(now + wait);
-        self.touch_group(&attempt.key);
-    }
-
-    /// One group says that a model does not exist: a second one (or the lack of one) confirms it.
-    fn model_missing(&mut self, now: u64, attempt: &Attempt) {
-        let Some(group) = self.roster.group_of(&attempt.key).map(|group| group.name.clone()) else { return };
-        let groups = self.roster.groups.len();
-        self.make_room_for_model(&attempt.model, now);
-        let model = self.models.entry(attempt.model.clone()).or_default();
-        model.missing.retain(|(name, at)| *name != group && at + MODEL_GONE_FOR_MS > now);
-        model.since = now;
-        model.missing.push((group, now));
-        if model.missing.len() >= 2.min(groups) {
-            model.gone_until = now + MODEL_GONE_FOR_MS;
-        }
-        self.dirty.insert(format!("model:{}", attempt.model));
-    }
-
-    /// Keeps what is known of models bounded: the one whose state ends soonest makes room.
-    fn make_room_for_model(&mut self, model: &str, now: u64) {
-        if self.models.len() < MODELS_KEPT || self.models.contains_key(model) {
-            return;
-        }
-        let ends = |state: &ModelState| state.gone_until.max(state.pause_until).max(now);
-        if let Some(name) =
-            self.models.iter().min_by_key(|(_, state)| ends(state)).map(|(name, _)| name.clone())
-        {
-            self.models.remove(&name);
-            self.dirty.insert(format!("model:{name}"));
-        }
-    }
-
-    fn touch_key(&mut self, key: &str) {
+    pub(super) fn touch_key(&mut self, key: &str) {
         self.dirty.insert(format!("key:{key}"));
         self.dirty_status.insert(key.to_owned());
+        self.roster.refresh_key(key);
     }
 
-    fn touch_group(&mut self, key: &str) {
-        let Some(place) =
-            self.roster.position(key).and_then(|at| self.roster.slots.get(at)).map(|slot| slot.group)
-        else {
-            return;
-        };
-        if let Some(group) = self.roster.groups.get(place) {
-            self.dirty.insert(format!("group:{}", group.name));
-        }
-        for slot in self.roster.slots.iter().filter(|slot| slot.group == place) {
-            self.dirty_status.insert(slot.row.id.clone());
-        }
+    /// The group's standing changed, and with it the status of its keys.
+    pub(super) fn touch_group(&mut self, group: usize) {
+        self.roster.refresh_group(group);
+        let Some(of) = self.roster.groups.get(group) else { return };
+        self.dirty.insert(format!("group:{}", of.name));
+        let slots = of.keys.iter().filter_map(|at| self.roster.slots.get(*at));
+        self.dirty_status.extend(slots.map(|slot| slot.row.id.clone()));
     }
 
-    /// A key's status at that time; `None` for an unknown key.
-    #[must_use]
-    pub fn key_status(&self, key: &str, now: u64) -> Option<KeyStatus> {
-        let slot = self.roster.slots.get(self.roster.position(key)?)?;
-        let group = self.roster.groups.get(slot.group)?;
-        let status = |status: &str, reason: Option<String>, until: Option<u64>| {
-            Some(KeyStatus { status: status.to_owned(), reason, until })
-        };
-        if !slot.row.enabled {
-            return status("disabled", None, None);
+    /// A quota of the group changed.
+    pub(super) fn touch_quota(&mut self, group: usize) {
+        if let Some(of) = self.roster.groups.get(group) {
+            self.dirty.insert(format!("quotas:{}", page_of(&of.name)));
         }
-        if let Some(ban) = slot.state.invalid.as_ref().filter(|ban| ban.until > now) {
-            return status("invalid", Some(ban.reason.clone()), Some(ban.until));
-        }
-        if let Some(ban) = group.state.suspended.as_ref().filter(|ban| ban.until > now) {
-            return status("suspended", Some(ban.reason.clone()), Some(ban.until));
-        }
-        let cooling =
-            group.state.cooling.iter().filter(|cooling| cooling.until > now).max_by_key(|c| c.until);
-        if let Some(cooling) = cooling {
-            return status("cooling", Some(format!("quota of {}", cooling.model)), Some(cooling.until));
-        }
-        if slot.state.rest_until > now {
-            return status("cooling", Some("upstream faults".to_owned()), Some(slot.state.rest_until));
-        }
-        status("active", None, None)
-    }
-
-    /// How many keys are in which state.
-    #[must_use]
-    pub fn summary(&self, now: u64) -> Summary {
-        let mut summary = Summary { keys: self.roster.slots.len(), ..Summary::default() };
-        for slot in &self.roster.slots {
-            let status = self.key_status(&slot.row.id, now).map(|status| status.status).unwrap_or_default();
-            match status.as_str() {
-                "active" => summary.active += 1,
-                "cooling" => summary.cooling += 1,
-                "suspended" => summary.suspended += 1,
-                "invalid" => summary.invalid += 1,
-                _ => summary.disabled += 1,
-            }
-        }
-        summary
-    }
-
-    /// Up to `most` usable keys for the KV document, sealed.
-    #[must_use]
-    pub fn known_keys(&self, now: u64, most: usize) -> Vec<KnownKey> {
-        let mark = u64::MAX;
-        self.roster
-            .slots
-            .iter()
-            .filter(|slot| Roster::ready(&self.roster.groups, slot, mark, "", now, false) != Ready::Never)
-            .take(most)
-            .map(|slot| KnownKey {
-                id: slot.row.id.clone(),
-                sealed: slot.row.sealed.clone(),
-                provider: slot.row.provider.clone(),
-                base_url: slot.row.base_url.clone(),
-            })
-            .collect()
-    }
-
-    /// The books.
-    #[must_use]
-    pub fn books(&self) -> &Books {
-        &self.books
     }
 }
 
@@ -471,4 +376,47 @@ fn counter(now: u64, usage: &Usage, failed: bool, cut: bool) -> Counter {
         count.cached_tokens = usage.cached_tokens;
     }
     count
+}
+
+/// The page on which a group's quotas are persisted (FNV-1a of its name).
+pub(super) fn page_of(group: &str) -> u64 {
+    let hash = group.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash % QUOTA_PAGES
+}
+
+/// The operator's figures for one (group, model). Later entries go before earlier ones.
+pub(super) fn figures(
+    overrides: &[crate::config::LimitOverride],
+    group: &str,
+    model: &str,
+) -> Vec<(Counted, Window, u64)> {
+    let name = group.strip_prefix("group:").or_else(|| group.strip_prefix("key:")).unwrap_or(group);
+    let mut found: Vec<(Counted, Window, u64)> = Vec::new();
+    for entry in overrides {
+        if !(entry.group.is_empty() || entry.group == name)
+            || !(entry.model.is_empty() || entry.model == model)
+        {
+            continue;
+        }
+        for (what, window, figure) in [
+            (Counted::Requests, Window::Minute, entry.requests_per_minute),
+            (Counted::Tokens, Window::Minute, entry.tokens_per_minute),
+            (Counted::Tokens, Window::Day, entry.tokens_per_day),
+        ] {
+            let Some(figure) = figure else { continue };
+            found.retain(|(other, over, _)| (*other, *over) != (what, window));
+            found.push((what, window, figure));
+        }
+    }
+    found
+}
+
+/// A quota made for a grant, with the operator's figures.
+pub(super) fn new_quota(snapshot: &Snapshot, group: &str, model: &str, now: u64) -> Quota {
+    let mut quota = Quota::default();
+    let figures = figures(&snapshot.settings.limit_overrides, group, model);
+    quota.fix(now, &figures);
+    quota
 }

@@ -1,0 +1,562 @@
+//! The twin of the upstream's limiter for one quota group and one model: what it counts, how much of it is left
+//! as far as can be known here, and when a request fits.
+//!
+//! Reservation follows the upstream (docs/upstream.md): the prompt's tokens and the largest answer are taken
+//! when a grant is given, the truth takes their place when it is settled. What headers say is compared with what
+//! the twin held at that moment, and the difference, if it can't be explained by what is still under way, is
+//! corrected.
+
+use super::bucket::Bucket;
+use crate::wire::headers::{Counted, LimitReading, Window};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// How long after the computed moment a request is sent that had to wait for it: the network may bring it sooner
+/// than the one before.
+const MARGIN_MS: u64 = 120;
+/// The margin doubles with each 429 that was not foreseen, up to this.
+const MARGIN_MAX_MS: u64 = 2_000;
+/// Foreseen successes in a row that halve it again.
+const MARGIN_TRUST: u32 = 200;
+/// Reservations and settlements remembered, to tell what was there when a header was written.
+const RECENT: usize = 64;
+/// How long they can matter: an answer's head is older than its end by the length of the answer.
+const RECENT_MS: u64 = 120_000;
+/// Readings in a row without a bucket after which it is taken for abolished.
+const UNSEEN: u8 = 3;
+/// The most requests under way while the upstream says nothing of limits: beyond it there is none to speak of.
+const WINDOW_MAX: u32 = 4_096;
+/// A bucket that holds less a minute is too tight to be leased.
+const LEASED_FROM: u64 = 60;
+/// Whole requests' worth of total tokens for one of uncached ones, where a hidden bucket shows itself by a 429.
+const TOTAL_FACTOR: u64 = 3;
+
+/// One bucket of the upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    /// What is counted.
+    #[serde(rename = "c")]
+    pub what: Counted,
+    /// Over what time.
+    #[serde(rename = "w")]
+    pub window: Window,
+    /// How much is there.
+    #[serde(rename = "b")]
+    pub bucket: Bucket,
+    /// Set by the operator: headers do not change its size.
+    #[serde(rename = "f", default, skip_serializing_if = "is_false")]
+    pub fixed: bool,
+    /// Never seen in a header, inferred from a 429.
+    #[serde(rename = "i", default, skip_serializing_if = "is_false")]
+    pub inferred: bool,
+    #[serde(skip)]
+    unseen: u8,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Meter {
+    fn cost(&self, tokens: u64) -> u64 {
+        match self.what {
+            Counted::Requests => 1,
+            // What is larger than the bucket waits until it is full; the upstream decides then.
+            _ => tokens.min(self.bucket.limit()),
+        }
+    }
+
+    /// Of which tokens it counts; a minute's bucket without a name is the uncached one (docs/upstream.md).
+    fn used(&self, total: u64, uncached: u64) -> u64 {
+        match (self.what, self.window) {
+            (Counted::Requests, _) => 0,
+            (Counted::UncachedTokens, _) | (Counted::Tokens, Window::Minute) => uncached,
+            _ => total,
+        }
+    }
+}
+
+/// A reservation or settlement of the last minutes.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    at: u64,
+    requests: i64,
+    total: i64,
+    uncached: i64,
+}
+
+/// What is known of one (group, model).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Quota {
+    /// The buckets; empty while nothing is known.
+    #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
+    pub meters: Vec<Meter>,
+    /// Not used before that time: a 429 said so.
+    #[serde(rename = "u", skip_serializing_if = "is_zero")]
+    pub cool_until: u64,
+    /// Not asked before that time: it said that it does not have the model.
+    #[serde(rename = "e", skip_serializing_if = "is_zero")]
+    pub missing_until: u64,
+    /// 429s without a stated time, in a row.
+    #[serde(rename = "s", skip_serializing_if = "is_zero32")]
+    pub strikes: u32,
+    /// The smallest request that was refused although the buckets were full.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub refused_from: Option<u64>,
+    /// The upstream answered without a word of limits.
+    #[serde(rename = "q", skip_serializing_if = "is_false")]
+    pub silent: bool,
+    /// Requests that may be under way while nothing is known.
+    #[serde(rename = "n", skip_serializing_if = "is_zero32")]
+    window: u32,
+    #[serde(rename = "g", skip_serializing_if = "is_zero")]
+    margin_ms: u64,
+    /// Grants given and not settled.
+    #[serde(skip)]
+    pub open: u32,
+    /// The tokens reserved for them.
+    #[serde(skip)]
+    pub open_tokens: u64,
+    #[serde(skip)]
+    foreseen: u32,
+    #[serde(skip)]
+    recent: VecDeque<Recent>,
+    /// What the ask at hand took as a lease: (its number, requests, tokens).
+    #[serde(skip)]
+    leased: (u64, u64, u64),
+    /// When it was last used.
+    #[serde(skip)]
+    pub touched_at: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_zero32(number: &u32) -> bool {
+    *number == 0
+}
+
+/// When a request fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// From that time on.
+    From(u64),
+    /// When something that is under way has ended: how much fits is not known yet.
+    AfterOthers,
+    /// Never: it is larger than what the upstream takes. With the largest bucket of tokens.
+    Never(u64),
+}
+
+/// How far a reading was from what the twin held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deviation {
+    /// Readings compared.
+    pub readings: u64,
+    /// Sum of the absolute differences, in millionths of the limit.
+    pub millionths: u64,
+}
+
+impl Quota {
+    /// Whether limits are known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.meters.is_empty()
+    }
+
+    /// Whether the next answer's headers are wanted at once.
+    #[must_use]
+    pub fn wants_learning(&self) -> bool {
+        !self.is_known() && !self.silent
+    }
+
+    fn window(&self) -> u32 {
+        self.window.max(1)
+    }
+
+    fn margin(&self) -> u64 {
+        self.margin_ms.max(MARGIN_MS)
+    }
+
+    /// When a request with that reservation fits.
+    #[must_use]
+    pub fn when(&self, tokens: u64) -> When {
+        if self.refused_from.is_some_and(|least| tokens >= least) {
+            return When::Never(self.largest());
+        }
+        if !self.is_known() && self.open >= self.window() {
+            return When::AfterOthers;
+        }
+        let mut at = 0;
+        for meter in &self.meters {
+            at = at.max(meter.bucket.when(meter.cost(tokens)).unwrap_or(0));
+        }
+        if at > 0 {
+            at += self.margin();
+        }
+        When::From(at.max(self.cool_until))
+    }
+
+    fn largest(&self) -> u64 {
+        self.meters
+            .iter()
+            .filter(|meter| meter.what != Counted::Requests)
+            .map(|meter| meter.bucket.limit())
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// Before that time not even the smallest request fits: a bound that is cheap to compare with.
+    #[must_use]
+    pub fn ready_at(&self) -> u64 {
+        match self.when(1) {
+            When::From(at) => at,
+            When::AfterOthers | When::Never(_) => 0,
+        }
+    }
+
+    /// How many requests of `expected` tokens can have been sent by then, if what is under way uses `expected`
+    /// each and not what was reserved for it.
+    #[must_use]
+    pub fn room_by(&self, now: u64, then: u64, expected: u64, lasts_ms: u64) -> f64 {
+        if self.cool_until > then {
+            return 0.0;
+        }
+        if !self.is_known() {
+            let rounds = then.saturating_sub(now) as f64 / lasts_ms.max(1) as f64;
+            let window = f64::from(self.window());
+            return (window - f64::from(self.open)).max(0.0) + rounds * window;
+        }
+        let from = now.max(self.cool_until);
+        let mut room = f64::MAX;
+        for meter in &self.meters {
+            let (cost, back) = match meter.what {
+                Counted::Requests => (1, 0),
+                _ => {
+                    let expected = expected.clamp(1, meter.bucket.limit());
+                    (expected, self.open_tokens.saturating_sub(u64::from(self.open) * expected))
+                }
+            };
+            let limit = meter.bucket.limit() as f64;
+            let level = (meter.bucket.level(from) as f64 + back as f64).min(limit);
+            let refill = then.saturating_sub(from) as f64 * limit / meter.bucket.window_ms() as f64;
+            room = room.min((level + refill) / cost as f64);
+        }
+        room.max(0.0)
+    }
+
+    /// Takes what a grant reserves, as of the moment it is to be sent.
+    pub fn reserve(&mut self, at: u64, tokens: u64) {
+        self.open += 1;
+        self.open_tokens += tokens;
+        self.touched_at = self.touched_at.max(at);
+        for meter in &mut self.meters {
+            let cost = if meter.what == Counted::Requests { 1 } else { tokens };
+            meter.bucket.spend(at, cost);
+        }
+        self.note(at, 1, tokens as i64, tokens as i64);
+    }
+
+    /// A grant whose reservation the buckets hold already: it is under way, no more.
+    pub fn reopen(&mut self, tokens: u64) {
+        self.open += 1;
+        self.open_tokens += tokens;
+    }
+
+    /// A grant is over: it is no longer under way. What becomes of its reservation is said apart.
+    pub fn close(&mut self, tokens: u64) {
+        self.open = self.open.saturating_sub(1);
+        self.open_tokens = self.open_tokens.saturating_sub(tokens);
+    }
+
+    /// The reservation gives way to the truth: so many tokens in all, so many of them not from the cache, and
+    /// whether the request itself counts.
+    pub fn settle(&mut self, at: u64, reserved: u64, total: u64, uncached: u64, counts: bool) {
+        for meter in &mut self.meters {
+            if meter.what != Counted::Requests {
+                let used = meter.used(total, uncached);
+                meter.bucket.settle(at, reserved, used);
+            } else if !counts {
+                meter.bucket.refund(1);
+            }
+        }
+        let reserved = reserved as i64;
+        self.note(at, if counts { 0 } else { -1 }, total as i64 - reserved, uncached as i64 - reserved);
+    }
+
+    /// What was sent without a reservation that is known here.
+    pub fn charge(&mut self, at: u64, total: u64, uncached: u64) {
+        for meter in &mut self.meters {
+            let used = if meter.what == Counted::Requests { 1 } else { meter.used(total, uncached) };
+            meter.bucket.spend(at, used);
+        }
+        self.note(at, 1, total as i64, uncached as i64);
+    }
+
+    fn note(&mut self, at: u64, requests: i64, total: i64, uncached: i64) {
+        while self.recent.len() >= RECENT
+            || self.recent.front().is_some_and(|first| first.at + RECENT_MS < at)
+        {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent { at, requests, total, uncached });
+    }
+
+    /// An answer came: the twin was right about it, and an upstream that says nothing of limits takes more.
+    pub fn succeeded(&mut self) {
+        self.strikes = 0;
+        if !self.is_known() {
+            self.window = (self.window() + 1).min(WINDOW_MAX);
+        }
+        self.foreseen += 1;
+        if self.foreseen >= MARGIN_TRUST {
+            self.foreseen = 0;
+            self.margin_ms /= 2;
+        }
+    }
+
+    /// A 429 of a quota. `tokens` were asked for; `of_tokens` is what the upstream named, if it did. Returns
+    /// whether the twin would have let it pass.
+    pub fn refused(
+        &mut self,
+        now: u64,
+        tokens: u64,
+        of_tokens: Option<bool>,
+        window: Option<Window>,
+    ) -> bool {
+        let unforeseen = self.cool_until <= now;
+        self.foreseen = 0;
+        if !self.is_known() {
+            self.window = (self.window() / 2).max(1);
+            return unforeseen;
+        }
+        if unforeseen {
+            self.margin_ms = (2 * self.margin()).min(MARGIN_MAX_MS);
+        }
+        let Some(of_tokens) = of_tokens else { return unforeseen };
+        let named = |meter: &Meter| {
+            (meter.what != Counted::Requests) == of_tokens
+                && window.is_none_or(|window| meter.window == window)
+        };
+        let mut full = of_tokens;
+        let mut roomy = of_tokens;
+        for meter in self.meters.iter_mut().filter(|meter| named(meter)) {
+            let (level, limit) = (meter.bucket.level(now), meter.bucket.limit() as i64);
+            full &= level >= limit - limit / 50;
+            roomy &= level >= limit / 2 && tokens as i64 <= level;
+            let cost = meter.cost(tokens) as i64;
+            meter.bucket.set_level(now, level.min(cost - 1));
+        }
+        if full && self.open == 0 && tokens > self.largest() / 2 {
+            self.refused_from = Some(self.refused_from.map_or(tokens, |least| least.min(tokens)));
+        } else if roomy && window.is_none_or(|window| window == Window::Minute) {
+            self.infer_total(now);
+        }
+        unforeseen
+    }
+
+    /// A minute's tokens ran out although the bucket that is shown had room: there is one for all tokens, cached
+    /// ones too, some three times as large, which no header shows.
+    fn infer_total(&mut self, now: u64) {
+        let hidden = |meter: &Meter| meter.what == Counted::TotalTokens && meter.window == Window::Minute;
+        let shown = |meter: &&Meter| {
+            meter.window == Window::Minute
+                && matches!(meter.what, Counted::Tokens | Counted::UncachedTokens)
+                && !meter.fixed
+        };
+        if self.meters.iter().any(hidden) {
+            return;
+        }
+        let Some(limit) = self.meters.iter().find(shown).map(|meter| meter.bucket.limit()) else { return };
+        let mut bucket = Bucket::new(TOTAL_FACTOR * limit, Window::Minute.ms());
+        bucket.set_level(now, 0);
+        self.meters.push(Meter {
+            what: Counted::TotalTokens,
+            window: Window::Minute,
+            bucket,
+            fixed: false,
+            inferred: true,
+            unseen: 0,
+        });
+    }
+
+    /// Takes what an answer's head said, written at `at`. `own` is what is still reserved for that answer.
+    /// `at_the_end` when it has just been settled and its head came no sooner than its end: whether the upstream
+    /// wrote it before or after its own settlement nobody knows.
+    pub fn read(&mut self, at: u64, limits: &[LimitReading], own: u64, at_the_end: bool) -> Deviation {
+        let mut deviation = Deviation::default();
+        if limits.is_empty() {
+            if !self.is_known() {
+                self.silent = true;
+                self.window = (self.window() + 1).min(WINDOW_MAX);
+            }
+            return deviation;
+        }
+        // Of what is under way the upstream may have given back all, or have seen none yet.
+        let others = u64::from(self.open).saturating_sub(u64::from(own > 0));
+        let others_tokens = self.open_tokens.saturating_sub(own);
+        for reading in limits {
+            let counted = |recent: &Recent| match (reading.what, reading.window) {
+                (Counted::Requests, _) => recent.requests,
+                (Counted::UncachedTokens, _) | (Counted::Tokens, Window::Minute) => recent.uncached,
+                _ => recent.total,
+            };
+            let last = self.recent.back().filter(|_| at_the_end);
+            let maybe = last.map_or(0, counted);
+            let since = self.recent.iter().filter(|recent| recent.at > at).map(counted).sum::<i64>()
+                - last.filter(|recent| recent.at > at).map_or(0, counted);
+            let unsure = if reading.what == Counted::Requests { others } else { others_tokens };
+            let known = self
+                .meters
+                .iter_mut()
+                .find(|meter| meter.what == reading.what && meter.window == reading.window);
+            let Some(meter) = known else {
+                let Some(limit) = reading.limit else { continue };
+                let mut bucket = Bucket::new(limit, reading.window.ms());
+                let remaining = reading.remaining.map_or(limit, |remaining| remaining.min(limit));
+                bucket.set_level(at, remaining as i64);
+                let unseen = unsure.saturating_add_signed(since.max(0));
+                bucket.spend(at, unseen);
+                let (what, window) = (reading.what, reading.window);
+                self.meters.push(Meter { what, window, bucket, fixed: false, inferred: false, unseen: 0 });
+                self.refused_from = None;
+                continue;
+            };
+            meter.unseen = 0;
+            meter.inferred = false;
+            if let Some(limit) = reading.limit
+                && limit.max(1) != meter.bucket.limit()
+            {
+                if meter.fixed {
+                    continue;
+                }
+                // A change of plan: what was refused for its size may fit now, and the level is what it says.
+                self.refused_from = None;
+                meter.bucket.set_limit(at, limit);
+            }
+            let Some(remaining) = reading.remaining else { continue };
+            let said = Said { at, remaining, reset_ms: reading.reset_ms, since, maybe, unsure };
+            deviation.readings += 1;
+            deviation.millionths += compare(&mut meter.bucket, &said);
+        }
+        for meter in &mut self.meters {
+            let seen = limits.iter().any(|said| said.what == meter.what && said.window == meter.window);
+            if !seen && !meter.fixed && !meter.inferred {
+                meter.unseen += 1;
+            }
+        }
+        self.meters.retain(|meter| meter.unseen < UNSEEN);
+        self.silent = false;
+        deviation
+    }
+
+    /// The operator's own figures take the place of learned ones.
+    pub fn fix(&mut self, now: u64, figures: &[(Counted, Window, u64)]) {
+        for meter in &mut self.meters {
+            meter.fixed = false;
+        }
+        for &(what, window, limit) in figures {
+            match self.meters.iter_mut().find(|meter| meter.what == what && meter.window == window) {
+                Some(meter) => {
+                    meter.bucket.set_limit(now, limit);
+                    meter.fixed = true;
+                }
+                None => self.meters.push(Meter {
+                    what,
+                    window,
+                    bucket: Bucket::new(limit, window.ms()),
+                    fixed: true,
+                    inferred: false,
+                    unseen: 0,
+                }),
+            }
+        }
+    }
+
+    /// Whether a lease may take one more: out of the half of each bucket that is beyond the first, and of that
+    /// the asker's share. Tight buckets are never leased: what an idle isolate holds is lost for seconds.
+    #[must_use]
+    pub fn may_lease(&self, ask: u64, now: u64, tokens: u64, askers: u64) -> bool {
+        let (_, requests, taken) = if self.leased.0 == ask { self.leased } else { (ask, 0, 0) };
+        if !self.is_known() {
+            return self.silent && 2 * (self.open + 1) <= self.window();
+        }
+        self.cool_until <= now
+            && self.meters.iter().all(|meter| {
+                let limit = meter.bucket.limit();
+                let (cost, before) = match meter.what {
+                    Counted::Requests => (1, requests),
+                    _ => (tokens, taken),
+                };
+                let a_minute = limit.saturating_mul(60_000) / meter.bucket.window_ms();
+                let tight = meter.what == Counted::Requests && a_minute < LEASED_FROM;
+                let spare = meter.bucket.level(now).saturating_add_unsigned(before) - (limit / 2) as i64;
+                !tight && spare >= (askers.max(1) * (before + cost)) as i64
+            })
+    }
+
+    /// That ask took one more as a lease.
+    pub fn leased(&mut self, ask: u64, tokens: u64) {
+        let (_, requests, taken) = if self.leased.0 == ask { self.leased } else { (ask, 0, 0) };
+        self.leased = (ask, requests + 1, taken + tokens);
+    }
+
+    /// Whether nothing would be lost by forgetting it, but for what was learned.
+    #[must_use]
+    pub fn is_idle(&self, now: u64) -> bool {
+        self.open == 0
+            && self.cool_until.max(self.missing_until) <= now
+            && self.meters.iter().all(|meter| meter.bucket.full_at() <= now)
+    }
+}
+
+/// What a header said of one bucket, and what is known around it.
+struct Said {
+    /// When.
+    at: u64,
+    remaining: u64,
+    reset_ms: Option<u64>,
+    /// What was taken from the bucket after that moment.
+    since: i64,
+    /// What was taken just before it or just after it.
+    maybe: i64,
+    /// What may have been given back, or not have arrived, before it.
+    unsure: u64,
+}
+
+/// Compares a bucket with what was said of it, and corrects it. Returns how far apart the two were, in millionths
+/// of the limit.
+fn compare(bucket: &mut Bucket, said: &Said) -> u64 {
+    let at = said.at as i64;
+    let missing = bucket.limit().saturating_sub(said.remaining);
+    // `remaining` is rounded down, the time until full is not: where the two agree the time is the better one.
+    let (least, most) = (bucket.ms_for(missing.saturating_sub(1)), bucket.ms_for(missing));
+    let exact = said.reset_ms.filter(|reset| (least..=most + 1).contains(reset));
+    let (soonest, latest) = match exact {
+        Some(reset) => (at + reset as i64, at + reset as i64),
+        None => (at + least as i64, at + most as i64),
+    };
+    let (since, maybe) = (signed_ms(bucket, said.since), signed_ms(bucket, said.maybe));
+    let full_at = bucket.full_at() as i64;
+    let with = (full_at - since).max(at);
+    let without = (full_at - since - maybe).max(at);
+    let off = if with.max(without) < soonest {
+        // Somebody else uses it too, or the upstream counts otherwise: it is as empty as it says.
+        let told = latest + since + maybe.min(0);
+        bucket.set_full_at(u64::try_from(full_at.max(told)).unwrap_or(0));
+        soonest - with.max(without)
+    } else if with.min(without) > latest {
+        let surely = latest + since + maybe.max(0) + signed_ms(bucket, said.unsure as i64);
+        bucket.set_full_at(u64::try_from(full_at.min(surely)).unwrap_or(0));
+        with.min(without) - latest
+    } else {
+        0
+    };
+    (off as f64 * 1e6 / bucket.window_ms() as f64) as u64
+}
+
+fn signed_ms(bucket: &Bucket, units: i64) -> i64 {
+    let ms = bucket.ms_for(units.unsigned_abs()) as i64;
+    if units < 0 { -ms } else { ms }
+}

@@ -1,0 +1,215 @@
+//! Admission by time: the limits of tokens and addresses, breakers, the next slot, the line, the time to come back.
+
+use super::ask::Try;
+use super::breaker::Gate;
+use super::grant::Wanted;
+use super::pick::Outlook;
+use super::protocol::{Given, RefusedWhy, Waiting, Want};
+use super::state::Pool;
+use crate::limits::grant::TICKET_BEYOND_MS;
+
+/// Keys whose wait ends this close together share the load.
+const CLOSE_MS: u64 = 250;
+/// Who waits asks again this long before its turn is expected: the slot is booked then, and nothing stays idle.
+const EARLY_MS: u64 = 1_500;
+/// The soonest a ticket comes back, and the latest: what others use less than they reserved comes back sooner
+/// than computed.
+const POLL_MS: std::ops::RangeInclusive<u64> = 50..=4_000;
+/// What is waited for at a time when it is another request's end.
+const AFTER_OTHERS_MS: std::ops::RangeInclusive<u64> = 50..=1_000;
+/// The least wait for a token's requests under way.
+const CONCURRENCY_MS: u64 = 200;
+/// Nothing is foreseen beyond: day quotas refill within a day.
+const FAR_MS: u64 = 25 * 3_600_000;
+
+impl Pool {
+    /// The client token's or address's own limits, if they do not let the request through now.
+    pub(super) fn tenant_waits(&mut self, now: u64, want: &Want, tokens: u64, first: bool) -> Option<Given> {
+        if let Some(address) = want.address.as_deref().filter(|_| want.token.is_empty() && first) {
+            let most = self.snapshot.settings.address_requests_per_minute;
+            if let Err(after) = self.tenants.address_check(now, address, most) {
+                return Some(if after <= want.deadline_ms {
+                    self.ticket(want, after.max(1))
+                } else {
+                    Given::RetryAfter { after_ms: after, why: Waiting::Address }
+                });
+            }
+        }
+        let token = self.token(&want.token)?;
+        let wait = self.tenants.check(now, token, tokens, first).err()?;
+        let after = if wait.concurrency { wait.after_ms.max(CONCURRENCY_MS) } else { wait.after_ms };
+        Some(if after <= want.deadline_ms {
+            self.ticket(want, after.max(1))
+        } else {
+            Given::RetryAfter { after_ms: after.max(1), why: Waiting::Token }
+        })
+    }
+
+    /// The models whose upstream is not known to fail for everybody.
+    pub(super) fn past_breakers(
+        &mut self,
+        now: u64,
+        want: &Want,
+        tries: Vec<Try>,
+    ) -> Result<Vec<Try>, Given> {
+        let mut soonest = u64::MAX;
+        let open: Vec<Try> = tries
+            .into_iter()
+            .filter(|one| match self.breakers.get(&one.need.provider).map(|breaker| breaker.gate(now)) {
+                Some(Gate::Wait(ms)) => {
+                    soonest = soonest.min(ms);
+                    false
+                }
+                _ => true,
+            })
+            .collect();
+        if !open.is_empty() {
+            return Ok(open);
+        }
+        let after_ms = soonest.max(1);
+        Err(if after_ms <= want.deadline_ms {
+            self.ticket(want, after_ms)
+        } else {
+            Given::RetryAfter { after_ms, why: Waiting::Outage }
+        })
+    }
+
+    fn ticket(&mut self, want: &Want, after_ms: u64) -> Given {
+        Given::Ticket { ticket: self.ticket_number(want), after_ms }
+    }
+
+    fn ticket_number(&mut self, want: &Want) -> u64 {
+        want.ticket.unwrap_or_else(|| {
+            self.next_ticket += 1;
+            (self.incarnation << 36) | self.next_ticket
+        })
+    }
+
+    /// Nobody can serve now, or others stand before: a slot within the next seconds, a place in the line, or a
+    /// time to come back.
+    pub(super) fn not_now(&mut self, wanted: &Wanted<'_>) -> Given {
+        let Wanted { now, want, tries, place, expected, ahead, .. } = *wanted;
+        let mut soonest: Option<(u64, &Try)> = None;
+        let mut after_others = None;
+        let mut too_large = None;
+        for one in tries {
+            let outlook = self.outlook(one, now);
+            if let Some(at) = outlook.at {
+                let paced = if self.snapshot.settings.pace_ms > 0 { self.next_slot_at } else { 0 };
+                let at = at.max(self.paused_until(&one.name)).max(paced);
+                if soonest.is_none_or(|(best, _)| at < best) {
+                    soonest = Some((at, one));
+                }
+            }
+            if outlook.after_others {
+                after_others = Some(one);
+            }
+            too_large = too_large.max(outlook.too_large);
+        }
+        let lasts = |pool: &Self, one: &Try, share: u64| {
+            let lasts = pool.models.get(&one.name).map_or(400, |model| model.duration as u64);
+            (lasts / share).clamp(*AFTER_OTHERS_MS.start(), *AFTER_OTHERS_MS.end())
+        };
+        let Some((at, one)) = soonest else {
+            if let Some(one) = after_others {
+                // Another request tries that key, or learns its limits: it is over soon.
+                let poll = lasts(self, one, 4);
+                return self.wait(wanted, now, Some(poll));
+            }
+            self.line.leave(place);
+            if let Some(limit) = too_large {
+                let tokens = tries.iter().map(|one| one.need.tokens).min().unwrap_or(0);
+                return Given::TooLarge { tokens, limit };
+            }
+            let tried = !want.exclude_keys.is_empty();
+            return Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey });
+        };
+        let turn = self.turn(tries, now, ahead + 1, expected);
+        let due = if ahead == 0 { at } else { at.max(turn) };
+        let wait = due.saturating_sub(now);
+        if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms {
+            let by = at.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(at.saturating_sub(now)));
+            if let Some(taken) = self.take(one, false, now, by, None) {
+                return match self.grant(wanted, one, taken, due) {
+                    Ok(grant) => {
+                        self.line.serve(place, &want.token, expected);
+                        Given::Grants(vec![grant])
+                    }
+                    Err(delay) => self.wait(wanted, now + delay, None),
+                };
+            }
+        }
+        // What is under way will most likely use less than was reserved for it: then it is sooner.
+        let hoped = turn.min(due);
+        let poll = (hoped <= now + EARLY_MS).then(|| lasts(self, one, 4));
+        self.wait(wanted, hoped, poll)
+    }
+
+    /// Waits for `due`, by a place in the line if that is before the deadline. `poll` says how soon to look again
+    /// when the moment is another's to decide.
+    pub(super) fn wait(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>) -> Given {
+        let Wanted { now, want, numbers, place, expected, .. } = *wanted;
+        let wait = due.saturating_sub(now);
+        let after = match poll {
+            Some(poll) => poll,
+            None => wait.saturating_sub(EARLY_MS).clamp(*POLL_MS.start(), *POLL_MS.end()).min(wait.max(1)),
+        };
+        if wait <= want.deadline_ms && after <= want.deadline_ms {
+            let ticket = self.ticket_number(want);
+            if self.line.hold(place, ticket, &want.token, numbers, expected, now + after) {
+                return Given::Ticket { ticket, after_ms: after };
+            }
+        }
+        let promised = self.line.ahead(place, numbers, due.max(now + want.deadline_ms)).promised;
+        let after_ms = (wait.max(after) + promised * self.pace_of(numbers, now, expected)).clamp(1, FAR_MS);
+        self.line.promise(place, &want.token, numbers, expected, now + after_ms);
+        Given::RetryAfter { after_ms, why: Waiting::Quota }
+    }
+
+    /// Milliseconds between two requests that all groups together can take, once their buckets are empty.
+    fn pace_of(&self, numbers: &[u32], now: u64, expected: u64) -> u64 {
+        let minute: f64 = self
+            .models
+            .iter()
+            .filter(|(_, model)| numbers.contains(&model.number))
+            .flat_map(|(_, model)| model.quotas())
+            .map(|(_, quota)| {
+                quota.room_by(now, now + 60_000, expected, 1_000) - quota.room_by(now, now, expected, 1_000)
+            })
+            .sum();
+        if minute <= 0.0 { 0 } else { (60_000.0 / minute) as u64 }
+    }
+
+    /// When the `nth` request from now can be sent, if each uses what is expected.
+    fn turn(&self, tries: &[Try], now: u64, nth: u64, expected: u64) -> u64 {
+        let enough = |then: u64| self.room(tries, now, then, expected) >= nth as f64;
+        let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
+        let pace = self.snapshot.settings.pace_ms;
+        let paced = if pace > 0 { self.next_slot_at + pace * nth.saturating_sub(1) } else { 0 };
+        let floor = now.max(pause).max(paced);
+        if enough(now) {
+            return floor;
+        }
+        let mut reach = 500;
+        while reach < FAR_MS && !enough(now + reach) {
+            reach *= 2;
+        }
+        let (mut low, mut high) = (reach / 2, reach.min(FAR_MS));
+        while high - low > (high / 64).max(20) {
+            let middle = low + (high - low) / 2;
+            if enough(now + middle) { high = middle } else { low = middle }
+        }
+        floor.max(now + high)
+    }
+
+    pub(super) fn room(&self, tries: &[Try], now: u64, then: u64, expected: u64) -> f64 {
+        tries
+            .iter()
+            .map(|one| self.roster.room_by(self.models.get(&one.name), &one.need, now, then, expected))
+            .sum()
+    }
+
+    fn outlook(&self, one: &Try, now: u64) -> Outlook {
+        self.roster.outlook(self.models.get(&one.name), &one.need, now)
+    }
+}
