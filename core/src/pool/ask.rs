@@ -1,5 +1,6 @@
 //! Answering an ask: which key and model, and when; else where in the line; else when to come back.
 
+use super::burden::Burden;
 use super::decisions::{Decision, Outcome, PassedOver};
 use super::grant::Wanted;
 use super::models::Model;
@@ -140,19 +141,30 @@ impl Pool {
         let numbers: Vec<u32> = tries.iter().map(|one| one.number).collect();
         let expected = tries.iter().map(|one| one.expected).max().unwrap_or(1).max(1);
         let place = self.line.place(now, want.ticket, &want.token, &numbers, expected);
-        let ahead = self.line.ahead(place, &numbers, now + want.deadline_ms).waiting;
+        let before = self.line.ahead(place, &numbers, now + want.deadline_ms);
+        let ahead = before.waiting;
+        let mean = (before.tokens + expected) / (ahead + 1);
         *stood_behind = ahead;
-        let wanted = Wanted { now, want, tries: &tries, numbers: &numbers, place, expected, ahead, first };
+        let wanted =
+            Wanted { now, want, tries: &tries, numbers: &numbers, place, expected, mean, ahead, first };
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.
-        if ahead == 0 || self.room(&tries, now, now, expected) >= (ahead + 1) as f64 {
+        let burden = if ahead == 0 { Burden::default() } else { self.burden(now, &tries, &numbers, place) };
+        {
             // A rest for the upstream's sake is respected as long as somebody else can serve.
             for soft in [true, false] {
-                for one in &tries {
+                for (number, one) in tries.iter().enumerate() {
                     if self.paused_until(&one.name) > now {
                         continue;
                     }
                     let counted = soft.then_some(&mut *seen);
-                    if let Some(taken) = self.take(one, soft, now, now, counted) {
+                    let taken = if ahead == 0 {
+                        self.take(one, soft, now, now, counted)
+                    } else if soft {
+                        None
+                    } else {
+                        self.take_behind((number, one), &burden, now, now)
+                    };
+                    if let Some(taken) = taken {
                         return match self.grant(&wanted, one, taken, 0) {
                             Ok(grant) => self.with_more(&wanted, one, grant),
                             Err(delay) => self.wait(&wanted, now + delay, None),
@@ -161,7 +173,7 @@ impl Pool {
                 }
             }
         }
-        self.not_now(&wanted)
+        self.not_now(&wanted, &burden)
     }
 
     /// What a request to that model needs. Under a name that nobody knows there is a model too: the upstream

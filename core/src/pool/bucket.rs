@@ -80,6 +80,12 @@ impl Bucket {
         Some(us.div_ceil(US))
     }
 
+    /// From when on `cost` fits once `before` has been taken too.
+    #[must_use]
+    pub fn when_behind(&self, before: u64, cost: u64) -> u64 {
+        (self.full_at_us + self.us_for(before + cost)).saturating_sub(self.window_ms * US).div_ceil(US)
+    }
+
     /// Takes so much at that moment, whether it is there or not.
     pub fn spend(&mut self, at: u64, cost: u64) {
         self.full_at_us = self.full_at_us.max(at * US).saturating_add(self.us_for(cost));
@@ -90,13 +96,12 @@ impl Bucket {
         self.full_at_us = self.full_at_us.saturating_sub(self.us_for(cost));
     }
 
-    /// Takes the difference between what was reserved and what was used.
-    pub fn settle(&mut self, at: u64, reserved: u64, used: u64) {
-        if used > reserved {
-            self.spend(at, used - reserved);
-        } else {
-            self.refund(reserved - used);
-        }
+    /// The same, when `booked` is still to be spent at a later moment: a bucket that is full before then can't
+    /// save what overflows.
+    pub fn refund_before(&mut self, cost: u64, booked_at: u64, booked: u64) {
+        let least = booked_at * US + self.us_for(booked);
+        let refunded = self.full_at_us.saturating_sub(self.us_for(cost));
+        self.full_at_us = refunded.max(least.min(self.full_at_us));
     }
 
     /// Sets what is there.
@@ -147,8 +152,17 @@ mod tests {
     fn refunds_never_fill_beyond_the_limit() {
         let mut bucket = Bucket::new(20_000, MINUTE);
         bucket.spend(T, 16_884);
-        bucket.settle(T + MINUTE, 16_884, 600);
+        bucket.refund(16_284);
         assert_eq!(bucket.level(T + MINUTE), 20_000);
+    }
+
+    #[test]
+    fn what_overflows_before_a_booking_is_lost() {
+        let mut bucket = Bucket::new(100, MINUTE);
+        bucket.spend(T, 50);
+        bucket.spend(T + 1_000, 60);
+        bucket.refund_before(50, T + 1_000, 60);
+        assert_eq!(bucket.level(T + 1_000), 40);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::ask::Try;
 use super::breaker::Gate;
+use super::burden::{Burden, Taken};
 use super::line::Place;
 use super::pick::{Fits, Need, Seen};
 use super::protocol::{Given, Grant, GrantId, Want};
@@ -25,6 +26,8 @@ pub(super) struct Wanted<'a> {
     pub place: Place,
     /// Tokens it is expected to use.
     pub expected: u64,
+    /// The mean of what it and those before it are expected to use.
+    pub mean: u64,
     /// Requests that stand before it.
     pub ahead: u64,
     /// Whether it is the request's first grant.
@@ -77,6 +80,26 @@ impl Pool {
     ) -> Option<(usize, i64)> {
         let need = Need { soft, ..one.need };
         self.roster.take(self.models.get(&one.name), &need, now, by, |_| true, seen)
+    }
+
+    /// The same, of what those before leave over.
+    pub(super) fn take_behind(
+        &mut self,
+        (number, one): (usize, &Try),
+        burden: &Burden,
+        now: u64,
+        by: u64,
+    ) -> Option<(usize, i64)> {
+        let model = self.models.get(&one.name);
+        let fits = |group: usize| {
+            let taken = burden.on(number, group);
+            let quota = model.and_then(|model| model.quota(group));
+            taken == Taken::default()
+                || quota.is_some_and(|quota| {
+                    quota.when_behind(taken.requests, taken.tokens, one.need.tokens) <= by
+                })
+        };
+        self.roster.take(model, &one.need, now, by, fits, None)
     }
 
     /// Grants the key that was taken, or says how long it would still take.
@@ -133,12 +156,12 @@ impl Pool {
                     if fresh {
                         *quota = new_quota(&self.snapshot, &of.name, &one.name, now);
                     }
-                    quota.reserve(at, one.need.tokens);
+                    quota.reserve(now, at, one.need.tokens);
                     quota.wants_learning()
                 });
                 grant.learn = learn == Some(true);
             }
-            self.kinship.sent(at, &of.name, &one.name);
+            self.kinship.sent(at, &of.name, &one.name, id);
         }
         if let Some(breaker) = self.breakers.get_mut(&provider)
             && breaker.gate(now) == Gate::Probe
@@ -251,7 +274,7 @@ impl Pool {
                     model.with_quota(group, |place| *place = quota);
                 }
                 model.with_quota(group, |quota| {
-                    if charged { quota.reopen(lease.reserved) } else { quota.reserve(at, lease.reserved) }
+                    if charged { quota.reopen(lease.reserved) } else { quota.reserve(at, at, lease.reserved) }
                 });
             }
             self.open.insert(

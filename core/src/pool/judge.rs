@@ -29,6 +29,15 @@ impl Pool {
             let at_the_end = ended_at - at < AT_THE_END_MS;
             self.read(at, &attempt.key, &attempt.model, &attempt.limits, 0, at_the_end);
         }
+        if let Some(of) = self.roster.group_at(&attempt.key).and_then(|group| self.roster.groups.get(group)) {
+            let at = attempt.headers_ms.map_or(ended_at, |ms| (sent_at + ms).min(ended_at));
+            match attempt.end {
+                AttemptEnd::Failed(fault) => {
+                    self.kinship.failed(&of.name, &attempt.model, id, fault == Fault::Quota);
+                }
+                _ => self.kinship.seen(at, &of.name, &attempt.model, id, &attempt.limits),
+            }
+        }
         match attempt.end {
             AttemptEnd::Unused => {}
             AttemptEnd::Ok | AttemptEnd::Cut => self.forgive(sent_at, ended_at, attempt, open),

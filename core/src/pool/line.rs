@@ -34,6 +34,7 @@ struct Waiter {
     token: String,
     models: Vec<u32>,
     tokens: u64,
+    reserved: u64,
     expires_at: u64,
 }
 
@@ -50,6 +51,8 @@ struct Promise {
 pub struct Ahead {
     /// Requests that wait.
     pub waiting: u64,
+    /// Tokens that they are expected to use.
+    pub tokens: u64,
     /// Requests that were promised a time and may come.
     pub promised: u64,
 }
@@ -103,15 +106,32 @@ impl Line {
     /// What stands before that place and wants one of those models.
     #[must_use]
     pub fn ahead(&self, place: Place, models: &[u32], by: u64) -> Ahead {
-        let waiting =
-            self.waiters.range(..place).filter(|(_, waiter)| overlap(&waiter.models, models)).count() as u64;
+        let (mut waiting, mut tokens) = (0, 0);
+        for (_, waiter) in self.waiters.range(..place).filter(|(_, waiter)| overlap(&waiter.models, models)) {
+            waiting += 1;
+            tokens += waiter.tokens;
+        }
         let promised = self
             .promises
             .range(..place)
             .filter(|(_, promise)| promise.due <= by && overlap(&promise.models, models))
             .count() as u64;
         // Not everyone who is told to come back does.
-        Ahead { waiting, promised: (promised * self.kept.unwrap_or(512)).div_ceil(1_024) }
+        Ahead { waiting, tokens, promised: (promised * self.kept.unwrap_or(512)).div_ceil(1_024) }
+    }
+
+    /// The first of those that wait before that place for one of those models: which models, and what they reserve.
+    pub fn before<'a>(
+        &'a self,
+        place: Place,
+        models: &'a [u32],
+        most: usize,
+    ) -> impl Iterator<Item = (&'a [u32], u64)> {
+        self.waiters
+            .range(..place)
+            .filter(|(_, waiter)| overlap(&waiter.models, models))
+            .take(most)
+            .map(|(_, waiter)| (waiter.models.as_slice(), waiter.reserved))
     }
 
     /// Whether nobody waits.
@@ -126,14 +146,15 @@ impl Line {
         self.waiters.len()
     }
 
-    /// Keeps the place until the request is to ask again. False when the line is too long.
+    /// Keeps the place until the request is to ask again; `tokens` is what it is expected to use, and what is
+    /// reserved for it. False when the line is too long.
     pub fn hold(
         &mut self,
         place: Place,
         ticket: u64,
         token: &str,
         models: &[u32],
-        tokens: u64,
+        (tokens, reserved): (u64, u64),
         until: u64,
     ) -> bool {
         if self.waiters.len() >= PLACES && !self.waiters.contains_key(&place) {
@@ -143,7 +164,7 @@ impl Line {
         self.extend(token, place.0);
         let expires_at = until + GRACE_MS;
         let (token, models) = (token.to_owned(), models.to_vec());
-        self.waiters.insert(place, Waiter { ticket, token, models, tokens, expires_at });
+        self.waiters.insert(place, Waiter { ticket, token, models, tokens, reserved, expires_at });
         true
     }
 
@@ -237,7 +258,7 @@ mod tests {
 
     fn hold(line: &mut Line, token: &str, ticket: u64) -> Place {
         let place = line.place(0, None, token, M, 100);
-        assert!(line.hold(place, ticket, token, M, 100, 5_000));
+        assert!(line.hold(place, ticket, token, M, (100, 100), 5_000));
         place
     }
 
@@ -305,7 +326,7 @@ mod tests {
         for n in 0..10_000 {
             let token = format!("t{n}");
             let place = line.place(0, None, &token, M, 1);
-            line.hold(place, n, &token, M, 1, 0);
+            line.hold(place, n, &token, M, (1, 1), 0);
             let place = line.place(0, None, &token, M, 1);
             line.promise(place, &token, M, 1, 0);
         }

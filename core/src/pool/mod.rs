@@ -26,6 +26,7 @@ mod tenant;
 pub mod tenants;
 
 mod ask;
+mod burden;
 mod checkpoint;
 mod grant;
 mod judge;
@@ -38,3 +39,6 @@ pub use status::Summary;
 
 #[cfg(test)]
 mod scenarios;
+
+#[cfg(test)]
+mod properties;

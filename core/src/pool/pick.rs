@@ -10,7 +10,7 @@ use super::quota::When;
 /// Keys set aside one by one before all are looked at exactly.
 const SET_ASIDE: usize = 12;
 /// Keys in whose favour the caller may decide otherwise before the search is given up.
-const DECLINED: usize = 4;
+const DECLINED: usize = 32;
 /// Skipped keys that a decision names.
 const NAMED: usize = 12;
 /// A key on probation is not tried with a larger request than this while others can serve.

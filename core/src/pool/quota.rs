@@ -85,6 +85,15 @@ struct Recent {
     uncached: i64,
 }
 
+/// What was granted to be sent later.
+#[derive(Clone, Copy, Debug, Default)]
+struct Booked {
+    /// The last of it.
+    at: u64,
+    requests: u64,
+    tokens: u64,
+}
+
 /// What is known of one (group, model).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -122,6 +131,8 @@ pub struct Quota {
     foreseen: u32,
     #[serde(skip)]
     recent: VecDeque<Recent>,
+    #[serde(skip)]
+    booked: Booked,
     /// What the ask at hand took as a lease: (its number, requests, tokens).
     #[serde(skip)]
     leased: (u64, u64, u64),
@@ -198,6 +209,26 @@ impl Quota {
         When::From(at.max(self.cool_until))
     }
 
+    /// When a request fits once so much more was taken before it. Later than computed if what is taken before
+    /// ends sooner than it was reserved for.
+    #[must_use]
+    pub fn when_behind(&self, requests: u64, before: u64, tokens: u64) -> u64 {
+        if self.refused_from.is_some_and(|least| tokens >= least)
+            || !self.is_known() && u64::from(self.open) + requests >= u64::from(self.window())
+        {
+            return u64::MAX;
+        }
+        let mut at = 0;
+        for meter in &self.meters {
+            let before = if meter.what == Counted::Requests { requests } else { before };
+            at = at.max(meter.bucket.when_behind(before, meter.cost(tokens)));
+        }
+        if at > 0 {
+            at += self.margin();
+        }
+        at.max(self.cool_until)
+    }
+
     fn largest(&self) -> u64 {
         self.meters
             .iter()
@@ -247,9 +278,17 @@ impl Quota {
     }
 
     /// Takes what a grant reserves, as of the moment it is to be sent.
-    pub fn reserve(&mut self, at: u64, tokens: u64) {
+    pub fn reserve(&mut self, now: u64, at: u64, tokens: u64) {
         self.open += 1;
         self.open_tokens += tokens;
+        if at > now {
+            let before = if self.booked.at > now { self.booked } else { Booked::default() };
+            self.booked = Booked {
+                at: before.at.max(at),
+                requests: before.requests + 1,
+                tokens: before.tokens + tokens,
+            };
+        }
         self.touched_at = self.touched_at.max(at);
         for meter in &mut self.meters {
             let cost = if meter.what == Counted::Requests { 1 } else { tokens };
@@ -273,12 +312,17 @@ impl Quota {
     /// The reservation gives way to the truth: so many tokens in all, so many of them not from the cache, and
     /// whether the request itself counts.
     pub fn settle(&mut self, at: u64, reserved: u64, total: u64, uncached: u64, counts: bool) {
+        let booked = if self.booked.at > at { self.booked } else { Booked::default() };
         for meter in &mut self.meters {
             if meter.what != Counted::Requests {
                 let used = meter.used(total, uncached);
-                meter.bucket.settle(at, reserved, used);
+                if used > reserved {
+                    meter.bucket.spend(at, used - reserved);
+                } else {
+                    meter.bucket.refund_before(reserved - used, booked.at, booked.tokens);
+                }
             } else if !counts {
-                meter.bucket.refund(1);
+                meter.bucket.refund_before(1, booked.at, booked.requests);
             }
         }
         let reserved = reserved as i64;

@@ -103,6 +103,8 @@ pub struct Pool {
     /// When each isolate last asked.
     pub(super) askers: HashMap<u64, u64>,
     pub(super) asks: u64,
+    /// Turns given back since the last report was applied, by provider.
+    untaken: HashMap<u32, i64>,
     pub(super) next_slot_at: u64,
     pub(super) next_ticket: u64,
     /// Persisted states that changed since the last checkpoint.
@@ -135,6 +137,7 @@ impl Pool {
             foresight: Foresight::default(),
             askers: HashMap::new(),
             asks: 0,
+            untaken: HashMap::new(),
             next_slot_at: 0,
             next_ticket: 0,
             dirty: HashSet::new(),
@@ -214,6 +217,7 @@ impl Pool {
                 self.tenants.settle(now, &token, &limits, Some(&taken), 0);
             }
         }
+        self.undo_turns(now);
         if now >= self.swept_at.saturating_add(1_000) || now < self.swept_at {
             self.swept_at = now;
             self.sweep(now);
@@ -245,13 +249,28 @@ impl Pool {
         let Some(lane) = self.roster.lanes.get_mut(place) else { return };
         lane.credit += open.paid;
         let (group, provider) = (lane.group as usize, lane.provider);
+        *self.untaken.entry(provider).or_default() += 1;
         if let Some(model) = self.models.get_mut(&open.model) {
             model.with_known(group, |quota| quota.settle(at, open.reserved, 0, 0, false));
         }
         if let Some(breaker) = self.breakers.get_mut(&provider) {
             breaker.unproven(id);
         }
+        if let Some(of) = self.roster.groups.get(group) {
+            self.kinship.failed(&of.name, &open.model, id, true);
+        }
         self.touch_quota(group);
+    }
+
+    /// In each turn that was not taken after all everybody gained a share.
+    fn undo_turns(&mut self, now: u64) {
+        for (provider, turns) in self.untaken.drain() {
+            for lane in &mut self.roster.lanes {
+                if lane.provider == provider && lane.barred_until <= now {
+                    lane.credit -= turns * i64::from(lane.share);
+                }
+            }
+        }
     }
 
     /// Reports of limits, from the head of an answer written at `at`.
@@ -270,9 +289,6 @@ impl Pool {
             return;
         };
         self.foresight.add(deviation);
-        if let Some(group) = self.roster.groups.get(group) {
-            self.kinship.seen(at, &group.name, model, limits);
-        }
         self.touch_quota(group);
     }
 

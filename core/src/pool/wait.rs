@@ -2,6 +2,7 @@
 
 use super::ask::Try;
 use super::breaker::Gate;
+use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
 use super::pick::Outlook;
 use super::protocol::{Given, RefusedWhy, Waiting, Want};
@@ -12,6 +13,8 @@ use crate::limits::grant::TICKET_BEYOND_MS;
 const CLOSE_MS: u64 = 250;
 /// Who waits asks again this long before its turn is expected: the slot is booked then, and nothing stays idle.
 const EARLY_MS: u64 = 1_500;
+/// A slot that near is anybody's who is there.
+const IMMINENT_MS: u64 = 400;
 /// The soonest a ticket comes back, and the latest: what others use less than they reserved comes back sooner
 /// than computed.
 const POLL_MS: std::ops::RangeInclusive<u64> = 50..=4_000;
@@ -87,8 +90,8 @@ impl Pool {
 
     /// Nobody can serve now, or others stand before: a slot within the next seconds, a place in the line, or a
     /// time to come back.
-    pub(super) fn not_now(&mut self, wanted: &Wanted<'_>) -> Given {
-        let Wanted { now, want, tries, place, expected, ahead, .. } = *wanted;
+    pub(super) fn not_now(&mut self, wanted: &Wanted<'_>, burden: &Burden) -> Given {
+        let Wanted { now, want, tries, place, expected, mean, ahead, .. } = *wanted;
         let mut soonest: Option<(u64, &Try)> = None;
         let mut after_others = None;
         let mut too_large = None;
@@ -113,7 +116,7 @@ impl Pool {
         let Some((at, one)) = soonest else {
             if let Some(one) = after_others {
                 // Another request tries that key, or learns its limits: it is over soon.
-                let poll = lasts(self, one, 4);
+                let poll = lasts(self, one, 4).max(self.next_end(tries, ahead + 1));
                 return self.wait(wanted, now, Some(poll));
             }
             self.line.leave(place);
@@ -124,12 +127,17 @@ impl Pool {
             let tried = !want.exclude_keys.is_empty();
             return Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey });
         };
-        let turn = self.turn(tries, now, ahead + 1, expected);
-        let due = if ahead == 0 { at } else { at.max(turn) };
+        let turn = self.turn(tries, now, ahead + 1, mean);
+        let behind =
+            if ahead == 0 { at } else { self.soonest_behind(now, tries, burden).unwrap_or(u64::MAX) };
+        // A slot so near would be lost: those before who do not come in time for it have later ones.
+        let long = if ahead > WORKED_OUT as u64 && behind > now + IMMINENT_MS { turn } else { 0 };
+        let due = at.max(behind).max(long);
         let wait = due.saturating_sub(now);
         if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms {
-            let by = at.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(at.saturating_sub(now)));
-            if let Some(taken) = self.take(one, false, now, by, None) {
+            let by = due.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(wait));
+            let place_of = tries.iter().position(|other| other.number == one.number).unwrap_or(0);
+            if let Some(taken) = self.take_behind((place_of, one), burden, now, by) {
                 return match self.grant(wanted, one, taken, due) {
                     Ok(grant) => {
                         self.line.serve(place, &want.token, expected);
@@ -141,42 +149,44 @@ impl Pool {
         }
         // What is under way will most likely use less than was reserved for it: then it is sooner.
         let hoped = turn.min(due);
-        let poll = (hoped <= now + EARLY_MS).then(|| lasts(self, one, 4));
+        let poll = (hoped <= now + EARLY_MS).then(|| self.next_end(tries, ahead + 1));
         self.wait(wanted, hoped, poll)
+    }
+
+    /// When about so many of the requests under way have ended, in milliseconds.
+    fn next_end(&self, tries: &[Try], nth: u64) -> u64 {
+        let models = || tries.iter().filter_map(|one| self.models.get(&one.name));
+        let under_way: u64 =
+            models().flat_map(|model| model.quotas()).map(|(_, quota)| u64::from(quota.open)).sum();
+        let lasts = models().map(|model| model.duration).fold(0.0, f64::max) as u64;
+        (nth * lasts / under_way.max(1)).clamp(*AFTER_OTHERS_MS.start(), *POLL_MS.end())
     }
 
     /// Waits for `due`, by a place in the line if that is before the deadline. `poll` says how soon to look again
     /// when the moment is another's to decide.
     pub(super) fn wait(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>) -> Given {
-        let Wanted { now, want, numbers, place, expected, .. } = *wanted;
+        let Wanted { now, want, tries, numbers, place, expected, .. } = *wanted;
         let wait = due.saturating_sub(now);
+        let reserved = tries.iter().map(|one| one.need.tokens).max().unwrap_or(0);
         let after = match poll {
             Some(poll) => poll,
             None => wait.saturating_sub(EARLY_MS).clamp(*POLL_MS.start(), *POLL_MS.end()).min(wait.max(1)),
         };
         if wait <= want.deadline_ms && after <= want.deadline_ms {
             let ticket = self.ticket_number(want);
-            if self.line.hold(place, ticket, &want.token, numbers, expected, now + after) {
+            if self.line.hold(place, ticket, &want.token, numbers, (expected, reserved), now + after) {
                 return Given::Ticket { ticket, after_ms: after };
             }
         }
         let promised = self.line.ahead(place, numbers, due.max(now + want.deadline_ms)).promised;
-        let after_ms = (wait.max(after) + promised * self.pace_of(numbers, now, expected)).clamp(1, FAR_MS);
+        let after_ms = (wait.max(after) + promised * self.pace_of(tries, now, expected)).clamp(1, FAR_MS);
         self.line.promise(place, &want.token, numbers, expected, now + after_ms);
         Given::RetryAfter { after_ms, why: Waiting::Quota }
     }
 
     /// Milliseconds between two requests that all groups together can take, once their buckets are empty.
-    fn pace_of(&self, numbers: &[u32], now: u64, expected: u64) -> u64 {
-        let minute: f64 = self
-            .models
-            .iter()
-            .filter(|(_, model)| numbers.contains(&model.number))
-            .flat_map(|(_, model)| model.quotas())
-            .map(|(_, quota)| {
-                quota.room_by(now, now + 60_000, expected, 1_000) - quota.room_by(now, now, expected, 1_000)
-            })
-            .sum();
+    fn pace_of(&self, tries: &[Try], now: u64, expected: u64) -> u64 {
+        let minute = self.room(tries, now, now + 60_000, expected) - self.room(tries, now, now, expected);
         if minute <= 0.0 { 0 } else { (60_000.0 / minute) as u64 }
     }
 

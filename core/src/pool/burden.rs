@@ -1,0 +1,103 @@
+//! What those who stand before a request in the line will take, worked out group by group: each of them in turn is
+//! put where it can be served soonest. What is left may be taken by who comes behind, who then delays nobody: a
+//! large request at the head keeps the one group that fills for it, and small ones go on with the others.
+
+use super::ask::Try;
+use super::line::Place;
+use super::state::Pool;
+
+/// So many of those before are worked out one by one; beyond, the line as a whole is.
+pub(super) const WORKED_OUT: usize = 12;
+/// Groups looked at; of more a part stands for the whole.
+const GROUPS: usize = 2_000;
+
+/// Taken from the quota of one group and model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub requests: u64,
+    pub tokens: u64,
+}
+
+/// What is taken before, by model (place in the tries) and group. Few: as many as those before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Burden(Vec<(usize, usize, Taken)>);
+
+impl Burden {
+    pub fn on(&self, model: usize, group: usize) -> Taken {
+        let of = |entry: &&(usize, usize, Taken)| entry.0 == model && entry.1 == group;
+        self.0.iter().find(of).map(|entry| entry.2).unwrap_or_default()
+    }
+
+    fn add(&mut self, model: usize, group: usize, tokens: u64) {
+        let at = self.0.iter().position(|entry| entry.0 == model && entry.1 == group).unwrap_or_else(|| {
+            self.0.push((model, group, Taken::default()));
+            self.0.len() - 1
+        });
+        if let Some((_, _, taken)) = self.0.get_mut(at) {
+            taken.requests += 1;
+            taken.tokens += tokens;
+        }
+    }
+}
+
+impl Pool {
+    /// What those before that place will take.
+    pub(super) fn burden(&self, now: u64, tries: &[Try], numbers: &[u32], place: Place) -> Burden {
+        let mut burden = Burden::default();
+        let groups = self.usable_groups(now, tries);
+        for (models, reserved) in self.line.before(place, numbers, WORKED_OUT) {
+            let mut soonest: Option<(u64, usize, usize)> = None;
+            for (model, one) in tries.iter().enumerate().filter(|(_, one)| models.contains(&one.number)) {
+                for group in &groups {
+                    let at = self.when_behind(one, *group, burden.on(model, *group), reserved, now);
+                    if soonest.is_none_or(|(best, _, _)| at < best) {
+                        soonest = Some((at, model, *group));
+                    }
+                    if at <= now && burden.on(model, *group) == Taken::default() {
+                        break;
+                    }
+                }
+            }
+            if let Some((_, model, group)) = soonest {
+                burden.add(model, group, reserved);
+            }
+        }
+        burden
+    }
+
+    /// When the first group could serve a request behind that burden.
+    pub(super) fn soonest_behind(&self, now: u64, tries: &[Try], burden: &Burden) -> Option<u64> {
+        let groups = self.usable_groups(now, tries);
+        let mut soonest: Option<u64> = None;
+        for (model, one) in tries.iter().enumerate() {
+            for group in &groups {
+                let at = self.when_behind(one, *group, burden.on(model, *group), one.need.tokens, now);
+                soonest = Some(soonest.map_or(at, |best| best.min(at)));
+            }
+        }
+        soonest.filter(|at| *at < u64::MAX)
+    }
+
+    /// When a group can serve a request of that reservation once what is taken before it is gone.
+    pub(super) fn when_behind(&self, one: &Try, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
+        match self.models.get(&one.name).and_then(|model| model.quota(group)) {
+            Some(quota) if quota.missing_until > now && !one.need.insist => u64::MAX,
+            Some(quota) => quota.when_behind(taken.requests, taken.tokens, tokens),
+            // Not known yet: one at a time.
+            None if taken.requests > 0 => u64::MAX,
+            None => now,
+        }
+    }
+
+    fn usable_groups(&self, now: u64, tries: &[Try]) -> Vec<usize> {
+        let mark = self.roster.mark();
+        let provider = tries.first().map_or(u32::MAX, |one| one.need.provider);
+        let usable = |keys: &[usize]| {
+            keys.iter()
+                .filter_map(|at| self.roster.lanes.get(*at))
+                .any(|lane| lane.provider == provider && lane.mark != mark && lane.barred_until <= now)
+        };
+        let groups = self.roster.groups.iter().enumerate();
+        groups.filter(|(_, group)| usable(&group.keys)).map(|(at, _)| at).take(GROUPS).collect()
+    }
+}
