@@ -3,6 +3,7 @@
 
 pub mod books;
 pub mod bucket;
+pub mod catalog;
 pub mod fallback;
 pub mod faults;
 pub mod keys;
