@@ -257,6 +257,16 @@ pub mod settings {
     pub const ADDRESS_REQUESTS_PER_MINUTE: u64 = 60;
     /// The catalog is read again after this; a stale copy serves when that fails.
     pub const CATALOG_KEPT_MS: u64 = 6 * 3_600_000;
+    /// Longest fetch of the catalog, from sending to the end of the answer.
+    pub const CATALOG_FETCH_MS: u64 = 10_000;
+    /// Longest answer that is read as the catalog.
+    pub const CATALOG_BYTES: usize = 1024 * 1024;
+    /// The catalog is fetched again this soon after a failure; doubles with each in a row.
+    pub const CATALOG_RETRY_MS: u64 = 60_000;
+    /// The longest time between two tries.
+    pub const CATALOG_RETRY_MAX_MS: u64 = 3_600_000;
+    /// A report that a model is gone has the catalog looked at before its time, but not sooner than this.
+    pub const CATALOG_DOUBTED_MS: u64 = 10 * 60_000;
     /// A key found invalid is tested again this often.
     pub const INVALID_RETEST_MS: u64 = 24 * 3_600_000;
     /// A suspended group is tested again this often.
@@ -315,6 +325,8 @@ pub mod input {
     pub const SEARCH_CHARS: usize = 200;
     /// Largest weight of a key or pool member; the least is 1, since 0 is no weight but `enabled: false`.
     pub const WEIGHT_MAX: u64 = 100;
+    /// Models kept of a provider's public list.
+    pub const CATALOG_MODELS: usize = 1_000;
     /// Models of one pool.
     pub const POOL_MEMBERS: usize = 100;
     /// Models one token may be limited to.

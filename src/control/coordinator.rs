@@ -4,6 +4,7 @@
 use super::problem::Problem;
 use crate::platform::race::within;
 use crate::platform::{env, log};
+use rondo_core::pool::catalog::ModelStanding;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -91,6 +92,24 @@ pub async fn begin_attempt(env: &Env, address: &str) -> Result<(), Problem> {
 /// Gives the place back after a right secret.
 pub async fn attempt_succeeded(env: &Env, address: &str) {
     let _ = call::<Value>(env, "limiter", &json!({"op": "succeeded", "address": address}), CALL_MS).await;
+}
+
+/// Tells it that the catalog was fetched. A lost call is made good by the Coordinator's own watch.
+pub async fn catalog(env: &Env) {
+    let _ = call::<Value>(env, "catalog", &json!({}), CHANGED_MS).await;
+}
+
+#[derive(Deserialize)]
+struct Standings {
+    models: Vec<ModelStanding>,
+}
+
+/// How the models stand.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn models(env: &Env) -> Result<Vec<ModelStanding>, Silent> {
+    Ok(call::<Standings>(env, "models", &json!({}), CALL_MS).await?.models)
 }
 
 /// A key's state after a test.

@@ -6,6 +6,7 @@
 mod audit;
 mod auth;
 mod call;
+mod catalog;
 mod coordinator;
 mod export;
 mod import;
@@ -93,6 +94,9 @@ async fn serve(request: Request, env: Env) -> Outcome {
         (Route::Token(id), "PATCH") => tokens::patch(&call, &id).await,
         (Route::Token(id), _) => tokens::delete(&call, &id).await,
         (Route::Models, _) => models::list(&call).await,
+        (Route::Catalog, _) => catalog::get(&call).await,
+        (Route::CatalogRefresh, _) => catalog::refresh(&call).await,
+        (Route::ModelTest, _) => catalog::test(&call).await,
         (Route::Pool(name), "PUT") => models::put(&call, &name).await,
         (Route::Pool(name), _) => models::delete(&call, &name).await,
         (Route::Settings, "GET") => settings::get(&call).await,

@@ -143,10 +143,20 @@ impl Bench {
         Ok(Self { env: call.env.clone(), ring: std::rc::Rc::clone(&call.ring), pools })
     }
 
+    /// For tests of a model that is given.
+    #[must_use]
+    pub fn without_pools(call: &Call) -> Self {
+        Self { env: call.env.clone(), ring: std::rc::Rc::clone(&call.ring), pools: Vec::new() }
+    }
+
     /// Tests one key; no query, one request upstream and one call of the Coordinator.
     pub async fn test(&self, row: &SealedRow) -> Value {
+        self.test_model(row, model_of(&self.pools, &row.provider)).await
+    }
+
+    /// Tests one key with that model; costs as much.
+    pub async fn test_model(&self, row: &SealedRow, model: Option<&str>) -> Value {
         let started = time::now_ms();
-        let model = model_of(&self.pools, &row.provider);
         let found = match (self.ring.data.open(&row.id, &row.sealed), model, Provider::find(&row.provider)) {
             (Ok(key), Some(model), Some(provider)) => {
                 let header = match provider.key_header {

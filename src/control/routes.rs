@@ -35,6 +35,12 @@ pub enum Route {
     Token(String),
     /// `/api/models`
     Models,
+    /// `/api/models/catalog`
+    Catalog,
+    /// `/api/models/catalog/refresh`
+    CatalogRefresh,
+    /// `/api/models/test`
+    ModelTest,
     /// `/api/models/{pool}`
     Pool(String),
     /// `/api/settings`
@@ -64,8 +70,9 @@ impl Route {
             "keys/export" => Self::KeyExport,
             "tokens" => Self::Tokens,
             "models" => Self::Models,
-            // Later issues; until then they are no pools either.
-            "models/catalog" | "models/catalog/refresh" | "models/test" => return None,
+            "models/catalog" => Self::Catalog,
+            "models/catalog/refresh" => Self::CatalogRefresh,
+            "models/test" => Self::ModelTest,
             "settings" => Self::Settings,
             "stats" => Self::Stats,
             "audit" => Self::Audit,
@@ -92,7 +99,7 @@ impl Route {
     #[must_use]
     pub fn methods(&self) -> &'static [&'static str] {
         match self {
-            Self::Status | Self::Stats | Self::Audit | Self::Models => &["GET"],
+            Self::Status | Self::Stats | Self::Audit | Self::Models | Self::Catalog => &["GET"],
             Self::Keys | Self::Tokens => &["GET", "POST"],
             Self::Key(_) | Self::Token(_) => &["PATCH", "DELETE"],
             Self::Pool(_) => &["PUT", "DELETE"],
@@ -133,6 +140,9 @@ mod tests {
         assert_eq!(Route::of("/api/keys/test"), Some(Route::KeysTest));
         assert_eq!(Route::of("/api/keys/k_1/test"), Some(Route::KeyTest("k_1".into())));
         assert_eq!(Route::of("/api/keys/k_1"), Some(Route::Key("k_1".into())));
+        assert_eq!(Route::of("/api/models/catalog"), Some(Route::Catalog));
+        assert_eq!(Route::of("/api/models/catalog/refresh"), Some(Route::CatalogRefresh));
+        assert_eq!(Route::of("/api/models/test"), Some(Route::ModelTest));
     }
 
     #[test]
@@ -154,7 +164,6 @@ mod tests {
             "/api/models/",
             "/api/models/%2",
             "/api/models/%ff",
-            "/api/models/catalog",
             "/api/stats/series",
             "/metrics",
         ] {
@@ -178,6 +187,9 @@ mod tests {
             "tokens",
             "tokens/t",
             "models",
+            "models/catalog",
+            "models/catalog/refresh",
+            "models/test",
             "models/p",
             "settings",
             "stats",

@@ -5,10 +5,12 @@
 //! can come in between, and what it writes to SQLite in that stretch is one transaction. The output gate holds
 //! the answer until that transaction is durable: hence an acknowledged settle is.
 
+mod catalog;
 mod flush;
 mod journal;
 mod object;
 mod routes;
+mod views;
 
 use self::object::Core;
 use std::rc::Rc;
@@ -42,6 +44,7 @@ impl DurableObject for Coordinator {
     async fn alarm(&self) -> Result<Response> {
         self.ready().await;
         flush::on_alarm(&self.core).await;
+        catalog::watch(&self.core);
         Response::ok("")
     }
 }

@@ -1,5 +1,6 @@
 //! What the object holds, and how it comes up.
 
+use super::catalog::Watch;
 use super::journal::{Entry, Journal, Written};
 use crate::platform::{env, log, random, time};
 use crate::store::{self, StoreError};
@@ -56,6 +57,8 @@ pub struct Core {
     pub pool: RefCell<Pool>,
     /// Failed logins.
     pub limiter: RefCell<Limiter>,
+    /// The watch over the provider's list of models.
+    pub watch: Watch,
     /// Why it does not work; `None` once loaded.
     pub trouble: RefCell<Option<Trouble>>,
     /// Whether an alarm is set.
@@ -82,6 +85,7 @@ impl Core {
             journal,
             pool: RefCell::new(Pool::new(0)),
             limiter: RefCell::new(Limiter::default()),
+            watch: Watch::default(),
             trouble: RefCell::new(None),
             alarm_set: Cell::new(false),
             flushing_until: Cell::new(0),

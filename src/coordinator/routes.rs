@@ -1,7 +1,7 @@
 //! The object's HTTP: paths of its own, spoken only by this Worker.
 
-use super::flush;
 use super::object::Core;
+use super::{catalog, flush, views};
 use crate::platform::coordinator::{ANSWER_HEADER, ASK_HEADER, fits_header};
 use crate::platform::{log, random, time};
 use rondo_core::pool::Leased;
@@ -46,6 +46,14 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
         },
         "limiter" => limiter(core, &body),
         "tested" => tested(core, &body).await,
+        "models" => json_response(&views::models(core), 200),
+        "catalog" => match catalog::reread(core).await {
+            Ok(()) => json_response(&json!({}), 200),
+            Err(error) => {
+                log::error("catalog_not_read", &json!({"error": error.0}));
+                json_response(&json!({"error": "the catalog cannot be read"}), 503)
+            }
+        },
         _ => json_response(&json!({"error": "no such call"}), 404),
     }
 }

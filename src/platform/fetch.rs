@@ -147,11 +147,29 @@ pub fn post(request: &Outgoing<'_>) -> (Abort, impl Future<Output = Result<Incom
         init.set_signal(&abort.0.signal());
         js_fetch(request.url, &init)
     });
-    (abort, async move {
-        let raw: RawResponse = JsFuture::from(sent?).await?.unchecked_into();
-        let (status, headers) = (raw.status(), raw.headers());
-        Ok(Incoming { raw, headers, status })
-    })
+    (abort, answered(sent))
+}
+
+/// Sends a GET without a key and without following redirects; otherwise as [`post`].
+pub fn get(url: &str) -> (Abort, impl Future<Output = Result<Incoming, Lost>> + use<>) {
+    let abort = Abort(Controller::new());
+    let sent = WORDS.with(|words| {
+        let headers: RequestHeaders = js_sys::Object::new().unchecked_into();
+        headers.set_accept_encoding(&words.identity);
+        headers.set_user_agent(&words.user_agent);
+        let init: Init = js_sys::Object::new().unchecked_into();
+        init.set_redirect(&words.manual);
+        init.set_headers(&headers);
+        init.set_signal(&abort.0.signal());
+        js_fetch(url, &init)
+    });
+    (abort, answered(sent))
+}
+
+async fn answered(sent: Result<Promise, JsValue>) -> Result<Incoming, Lost> {
+    let raw: RawResponse = JsFuture::from(sent?).await?.unchecked_into();
+    let (status, headers) = (raw.status(), raw.headers());
+    Ok(Incoming { raw, headers, status })
 }
 
 impl Incoming {

@@ -369,6 +369,20 @@ pub async fn sealed(
     batch(db, vec![query]).await?.rows(0)
 }
 
+/// A key of the provider that can send now, active ones first; whichever is free of penalties by D1, which hears
+/// of them within a second. One query.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn usable(db: &D1Database, provider: &str, now: u64) -> Result<Option<SealedRow>, StoreError> {
+    let sql = format!(
+        "{SEALED} WHERE provider = ?1 AND enabled = 1 AND (status NOT IN ('invalid', 'suspended') OR \
+         COALESCE(until, 0) <= ?2) ORDER BY status <> 'active' AND COALESCE(until, 0) > ?2, created_at, id LIMIT 1"
+    );
+    let query = statement(db, &sql, &[Arg::Text(provider), Arg::Whole(now)])?;
+    Ok(batch(db, vec![query]).await?.rows(0)?.pop())
+}
+
 /// How many keys there are. One query.
 ///
 /// # Errors

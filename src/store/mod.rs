@@ -1,6 +1,7 @@
 //! D1 and KV: what is written where, and by whom, is in docs/architecture.md.
 
 pub mod audit;
+pub mod catalog;
 pub mod environment;
 pub mod flush;
 pub mod keys;

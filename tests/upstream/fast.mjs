@@ -86,6 +86,12 @@ class Connection {
 
   answer(head, body) {
     const { counters } = this.server;
+    if (head.startsWith('GET /public/')) {
+      // Whoever watches the public list does so in its own time: not what is counted here.
+      this.socket.write(head.startsWith('GET /public/v1/models') ? MODELS : NOT_FOUND);
+      if (this.buffer) this.next();
+      return;
+    }
     counters.requests += 1;
     if (head.startsWith('POST /v1/chat/completions')) {
       if (/"stream": ?true/.test(body.latin1Slice())) {

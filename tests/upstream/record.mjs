@@ -37,8 +37,12 @@
 
 const RECORDS_KEPT = 50_000;
 
+/** Reads of the public list: whoever watches it does so in its own time, so they are kept apart. */
+const isPublic = (path) => path.startsWith('/public/');
+
 export function createRecorder({ recordBodies = false, keep = RECORDS_KEPT } = {}) {
   const records = [];
+  const publicRecords = [];
   const waiters = new Set();
   let counts = new Map();
   let lastId = 0;
@@ -53,38 +57,41 @@ export function createRecorder({ recordBodies = false, keep = RECORDS_KEPT } = {
 
   return {
     records,
+    publicRecords,
     recordBodies,
     get active() {
       return active;
     },
     open(req, path, query) {
       lastId += 1;
-      active += 1;
+      active += isPublic(path) ? 0 : 1;
       const record = {
         id: lastId, method: req.method, path, query, headers: req.headers, key: undefined, org: undefined, model: undefined, stream: false,
         bodyBytes: 0, faults: [], status: undefined, code: undefined, at: Date.now(), receivedAt: performance.now(), bodyAt: undefined,
         firstByteAt: undefined, endedAt: undefined, promptTokens: 0, cachedTokens: 0, completionTokens: 0, sentTokens: 0, sentChunks: 0,
         sentBytes: 0, heldBack: 0, done: false, hungUp: false, hungUpAt: undefined,
       };
-      records.push(record);
+      const list = isPublic(path) ? publicRecords : records;
+      list.push(record);
       // In batches, since cutting the front of a long array is dear.
-      if (records.length > keep * 1.25) records.splice(0, records.length - keep);
+      if (list.length > keep * 1.25) list.splice(0, list.length - keep);
       return record;
     },
     /** The body is in and the key known: from here on it is counted. */
     received(record) {
       record.bodyAt = performance.now();
+      if (isPublic(record.path)) return this.changed(record);
       record.counted = countsOf(record.key ?? '');
       record.counted.requests += 1;
       record.counted.active += 1;
       record.counted.maxActive = Math.max(record.counted.maxActive, record.counted.active);
       Object.defineProperty(record, 'counted', { enumerable: false });
-      this.changed(record);
+      return this.changed(record);
     },
     closed(record) {
       if (record.endedAt !== undefined) return;
       record.endedAt = performance.now();
-      active -= 1;
+      active -= isPublic(record.path) ? 0 : 1;
       if (record.counted) {
         const own = record.counted;
         own.active -= 1;
@@ -106,15 +113,17 @@ export function createRecorder({ recordBodies = false, keep = RECORDS_KEPT } = {
     counts: () => Object.fromEntries([...counts].map(([key, own]) => [key, { ...own, byStatus: { ...own.byStatus } }])),
     reset() {
       records.length = 0;
+      publicRecords.length = 0;
       counts = new Map();
     },
     /**
      * The first record for which the predicate holds, now or after one of its next changes
-     * (received, first byte, each chunk, end, hang-up).
+     * (received, first byte, each chunk, end, hang-up). Reads of the public list are looked at only with `open`.
      * @param {(record: Exchange) => boolean} predicate
      */
-    waitFor(predicate, { timeoutMs = 10_000 } = {}) {
-      const already = records.find(predicate);
+    waitFor(predicate, { timeoutMs = 10_000, open = false } = {}) {
+      const list = open ? publicRecords : records;
+      const already = list.find(predicate);
       if (already) return Promise.resolve(already);
       return new Promise((resolve, reject) => {
         const stop = () => {
@@ -122,6 +131,7 @@ export function createRecorder({ recordBodies = false, keep = RECORDS_KEPT } = {
           waiters.delete(waiter);
         };
         const waiter = (record) => {
+          if (isPublic(record.path) !== open) return;
           try {
             if (!predicate(record)) return;
             stop();
@@ -133,8 +143,8 @@ export function createRecorder({ recordBodies = false, keep = RECORDS_KEPT } = {
         };
         const timer = setTimeout(() => {
           stop();
-          const last = records.slice(-3).map(({ id, key, path, status, hungUp, sentChunks }) => ({ id, key, path, status, hungUp, sentChunks }));
-          reject(new Error(`no record fits within ${timeoutMs} ms; the last of ${records.length}: ${JSON.stringify(last)}`));
+          const last = list.slice(-3).map(({ id, key, path, status, hungUp, sentChunks }) => ({ id, key, path, status, hungUp, sentChunks }));
+          reject(new Error(`no record fits within ${timeoutMs} ms; the last of ${list.length}: ${JSON.stringify(last)}`));
         }, timeoutMs);
         waiters.add(waiter);
       });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KEY, MODEL, ask, open, post, start } from './client.mjs';
+import { KEY, MODEL, ask, get, open, post, start } from './client.mjs';
 
 test('a record holds what came, what was sent and when', async (t) => {
   const sim = await start(t, { recordBodies: true });
@@ -88,4 +88,16 @@ test('closing cuts what is open', async (t) => {
   await sim.waitFor((r) => r.faults.includes('never'));
   await sim.close();
   await assert.rejects(call.response);
+});
+
+test('reads of the public list are kept apart', async (t) => {
+  const sim = await start(t);
+  const seen = sim.waitFor((record) => record.status === 200 && record.endedAt !== undefined, { open: true });
+  assert.equal((await get(sim, '/public/v1/models', { key: '' })).status, 200);
+  assert.equal((await seen).path, '/public/v1/models');
+  assert.deepEqual([sim.records.length, sim.publicRecords.length, sim.active, Object.keys(sim.counts()).length], [0, 1, 0, 0]);
+  assert.equal((await get(sim, '/v1/models')).status, 200);
+  assert.deepEqual([sim.records.length, sim.publicRecords.length], [1, 1]);
+  sim.resetRecords();
+  assert.deepEqual([sim.records.length, sim.publicRecords.length], [0, 0]);
 });

@@ -261,6 +261,7 @@ export async function createSimulator(options = {}) {
       caches = new Map();
     },
     records: recorder.records,
+    publicRecords: recorder.publicRecords,
     get active() {
       return recorder.active;
     },

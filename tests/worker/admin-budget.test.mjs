@@ -47,7 +47,7 @@ describe('one admin call', () => {
   let api;
   before(async () => {
     // An isolate of its own: in the main one the object's queries would be counted too.
-    rondo = await startWorker({ edges: 1, edgeEntry: ENTRY });
+    rondo = await startWorker({ edges: 1, edgeEntry: ENTRY, bindings: { CEREBRAS_BASE_URL: 'http://127.0.0.1:9' } });
     await logIn(rondo);
     const edge = { fetch: (path, init) => fetch(new URL(path, rondo.edges[0]), init) };
     const { body } = await caller(edge)('POST', '/api/auth/login', { password: PASSWORD });
@@ -97,5 +97,11 @@ describe('one admin call', () => {
       assert.ok(trips <= 2, `${method} ${path}: ${trips} round trips`);
       assert.ok(queries <= 5, `${method} ${path}: ${queries} queries`);
     }
+  });
+
+  test('reads the catalog in two round trips, and fetches it in three', async () => {
+    // Nobody listens there: a failure is stored too, and the next look does not fetch again.
+    assert.equal((await cost('POST', '/api/models/catalog/refresh')).trips, 3);
+    assert.equal((await cost('GET', '/api/models/catalog')).trips, 2);
   });
 });

@@ -129,6 +129,10 @@ describe('the documented admin API', () => {
 
     await exchange('PUT', '/api/models/{pool}', { path: '/api/models/fast', body: { strategy: 'order', members: ['m', { model: 'n', enabled: false }] } });
     await exchange('GET', '/api/models');
+    await exchange('GET', '/api/models/catalog');
+    await exchange('POST', '/api/models/catalog/refresh');
+    await exchange('POST', '/api/models/test', { body: { model: 'gpt-oss-120b' } });
+    await exchange('POST', '/api/models/test', { body: { model: 'a b' } });
     await exchange('DELETE', '/api/models/{pool}', { path: '/api/models/fast' });
     await exchange('DELETE', '/api/models/{pool}', { path: '/api/models/default' });
     await exchange('PATCH', '/api/settings', { body: { limit_overrides: [{ group: 'g', tokens_per_day: 5 }] } });

@@ -7,6 +7,7 @@ mod settings;
 mod snapshot;
 mod validate;
 
+pub mod catalog;
 pub mod import;
 pub mod keys;
 pub mod list;

@@ -1,5 +1,6 @@
 //! The body of `PUT /api/models/{pool}`.
 
+use super::catalog::is_model_id;
 use super::keys::{DEFAULT_PROVIDER, check_provider};
 use super::{DEFAULT_POOL, FieldError, Fields, Member, ModelPool, Strategy};
 use crate::limits::input::{MODEL_ID_BYTES, POOL_MEMBERS, WEIGHT_MAX};
@@ -79,9 +80,7 @@ fn parse_member(value: &Value) -> Result<Member, FieldError> {
         }
         _ => return Err(FieldError::new("members", "each must be a model's id or an object")),
     }
-    let model = &member.model;
-    if model.is_empty() || model.len() > MODEL_ID_BYTES || !model.bytes().all(|byte| byte.is_ascii_graphic())
-    {
+    if !is_model_id(&member.model) {
         let rule = format!("must be 1 to {MODEL_ID_BYTES} visible ASCII characters");
         return Err(FieldError::new("members.model", rule));
     }

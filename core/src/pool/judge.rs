@@ -3,7 +3,7 @@
 use super::books::Dim;
 use super::faults::{
     COOLING_MAX_MS, COOLING_MIN_MS, COOLING_UNSTATED_MAX_MS, COOLING_UNSTATED_MS, INVALID_AT_FIRST_MS,
-    INVALID_FOR_MS, MODEL_GONE_FOR_MS, QUEUE_PAUSE_MS, REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
+    INVALID_FOR_MS, QUEUE_PAUSE_MS, REST_MAX_MS, REST_MS, SUSPENDED_FOR_MS, backoff,
 };
 use super::keys::Ban;
 use super::protocol::{Attempt, AttemptEnd, Fault, GrantId};
@@ -93,6 +93,7 @@ impl Pool {
         {
             breaker.succeeded(ended_at);
         }
+        let name = self.roster.groups.get(group).map(|group| group.name.clone());
         let Some(model) = self.model(&attempt.model, ended_at) else { return };
         model.with_known(group, |quota| {
             // What was sent before the bucket ran empty says nothing of it.
@@ -103,13 +104,17 @@ impl Pool {
             quota.missing_until = 0;
         });
         let mut changed = false;
-        if model.state.answered_at + MINUTE_MS <= ended_at {
+        let doubted = !model.state.missing.is_empty() || model.state.gone_until > 0;
+        if model.state.answered_at + MINUTE_MS <= ended_at || doubted && model.state.answered_at < ended_at {
             model.state.answered_at = ended_at;
             changed = true;
         }
-        if model.state.since <= sent_at && (model.state.gone_until > 0 || !model.state.missing.is_empty()) {
-            model.state.missing.clear();
+        if doubted && model.state.since <= sent_at {
+            // It is there. Who was told otherwise lacks access to it; not this one.
             model.state.gone_until = 0;
+            if let Some(name) = &name {
+                model.state.missing.retain(|(group, _)| group != name);
+            }
             changed = true;
         }
         if model.since <= sent_at {
@@ -224,18 +229,12 @@ impl Pool {
     /// One group says that a model does not exist: it is not asked for it again for a while. A second one (or
     /// the lack of one) confirms it, unless a third has it.
     fn model_missing(&mut self, now: u64, attempt: &Attempt, group: usize) {
-        let groups = self.roster.groups.len();
         let Some(name) = self.roster.groups.get(group).map(|group| group.name.clone()) else { return };
         let Some(model) = self.model(&attempt.model, now) else { return };
-        model.with_quota(group, |quota| quota.missing_until = now + MODEL_GONE_FOR_MS);
-        model.state.missing.retain(|(known, at)| *known != name && at + MODEL_GONE_FOR_MS > now);
+        model.state.missing.retain(|(known, _)| *known != name);
         model.state.since = now;
         model.state.missing.push((name, now));
-        let elsewhere = model.state.answered_at > 0 && model.state.answered_at + MODEL_GONE_FOR_MS > now;
-        if model.state.missing.len() >= 2.min(groups) && !elsewhere {
-            model.state.gone_until = now + MODEL_GONE_FOR_MS;
-        }
         self.dirty.insert(format!("model:{}", attempt.model));
-        self.touch_quota(group);
+        self.weigh(now, &attempt.model);
     }
 }

@@ -69,9 +69,10 @@ struct World {
     jitter_ms: u64,
     /// Every so many requests of ours one of another program, on a key that is drawn from these.
     outside: Vec<usize>,
+    /// Another program that does with these keys just what we do.
+    shadow: Vec<usize>,
     events: BTreeMap<(u64, u64), Event>,
     number: u64,
-    refused: u64,
 }
 
 impl World {
@@ -84,9 +85,9 @@ impl World {
             now: T,
             jitter_ms,
             outside: Vec::new(),
+            shadow: Vec::new(),
             events: BTreeMap::new(),
             number: 0,
-            refused: 0,
         }
     }
 
@@ -113,7 +114,6 @@ impl World {
                     self.kinship.seen(at, &format!("k{key:02}"), MODEL, grant, &limits);
                 }
                 Event::Answers(key, grant, _, None) => {
-                    self.refused += 1;
                     self.kinship.failed(&format!("k{key:02}"), MODEL, grant, true);
                 }
             }
@@ -125,6 +125,9 @@ impl World {
         self.kinship.sent(self.now, &format!("k{key:02}"), MODEL, self.number);
         let there = 5 + self.dice.roll(self.jitter_ms + 1);
         self.after(there, Event::Arrives(key, self.number));
+        if self.shadow.contains(&key) {
+            self.after(there + 200, Event::Outside(key));
+        }
         if !self.outside.is_empty() && self.dice.roll(2) == 0 {
             let which = self.dice.roll(self.outside.len() as u64) as usize;
             let (key, ms) = (self.outside[which], self.dice.roll(2_000));
@@ -158,7 +161,7 @@ fn names(keys: impl IntoIterator<Item = usize>) -> Vec<String> {
 fn keys_of_one_organisation_are_found_all_of_them_and_nobody_else() {
     for (plan, every_ms) in [(TRIAL, 15_000), (PAID, 30)] {
         for (members, others) in [(2, 0), (2, 4), (3, 3), (12, 0), (12, 6)] {
-            for seed in 0..5 {
+            for seed in 0..3 {
                 let keys = members + others;
                 // The organisation's keys are every other one, as far as there are others.
                 let of = |key: usize| if key < 2 * others.min(members) && key % 2 == 1 { key } else { 1_000 };
@@ -173,8 +176,10 @@ fn keys_of_one_organisation_are_found_all_of_them_and_nobody_else() {
                 let mut world = World::new(plan, organisations.clone(), 100, seed);
                 let every = every_ms * members as u64 / keys as u64;
                 let took = world.rotate(20_000, every);
-                println!("{members} of {keys}, every {every} ms: {took} requests, {} refused", world.refused);
                 assert_eq!(world.suggested(), [kin], "{members} of {keys}");
+                // The paid plan is asked a thousand times in the 30 s that it takes at least.
+                let enough = SPAN_MS as usize / every as usize * 3 + 60 * keys;
+                assert!(took < enough, "{members} of {keys} every {every} ms: {took} requests");
             }
         }
     }
@@ -183,7 +188,7 @@ fn keys_of_one_organisation_are_found_all_of_them_and_nobody_else() {
 #[test]
 fn equal_keys_of_their_own_quotas_are_not_suspected() {
     for (plan, every_ms) in [(TRIAL, 1_100), (TRIAL, 3_200), (PAID, 4), (PAID, 100)] {
-        for (jitter_ms, seed) in [(0, 1), (100, 2), (800, 3), (5_000, 4)] {
+        for (jitter_ms, seed) in [(0, 1), (300, 3), (5_000, 4)] {
             let mut world = World::new(plan, (0..12).collect(), jitter_ms, seed);
             assert_eq!(world.rotate(20_000, every_ms), 20_000, "{:?}", world.kinship.suggestions(world.now));
             let suspects = world.kinship.models[MODEL].suspects.len();
@@ -196,7 +201,7 @@ fn equal_keys_of_their_own_quotas_are_not_suspected() {
 fn keys_that_others_use_too_are_not_kin() {
     for (plan, every_ms) in [(TRIAL, 4_000), (PAID, 8)] {
         for outside in [vec![0], vec![0, 1], (0..12).collect()] {
-            for seed in 0..4 {
+            for seed in 0..2 {
                 let mut world = World::new(plan, (0..12).collect(), 100, seed);
                 world.outside.clone_from(&outside);
                 assert_eq!(
@@ -205,9 +210,6 @@ fn keys_that_others_use_too_are_not_kin() {
                     "{:?}",
                     world.kinship.suggestions(world.now)
                 );
-                if world.dice.roll(1) == 0 {
-                    println!("{} suspects", world.kinship.models[MODEL].suspects.len());
-                }
             }
         }
     }
@@ -217,19 +219,20 @@ fn keys_that_others_use_too_are_not_kin() {
 fn two_organisations_of_one_size_are_told_apart() {
     for (plan, every_ms) in [(TRIAL, 6_000), (PAID, 15)] {
         for size in [2, 3, 12] {
-            for seed in 0..4 {
+            for seed in 0..2 {
                 let of: Vec<usize> = (0..2 * size).map(|key| key % 2).collect();
                 let mut world = World::new(plan, of, 50, seed);
                 let mut seen = std::collections::BTreeSet::new();
                 let mut took = 0;
-                while seen.len() < 2 && took < 10_000 {
+                while seen.len() < 2 && took < 5_000 {
                     world.send(took % (2 * size));
                     let pause = every_ms / 2 + world.dice.roll(every_ms);
                     world.wait(pause);
                     seen.extend(world.suggested());
                     took += 1;
                 }
-                println!("{size} and {size}: {took} {seen:?}");
+                // In turn, at a pace, both lose the same at all times; then nothing is said.
+                assert!(seen.len() == 2 || plan.len() == 1, "{size} and {size}: {seen:?}");
                 for set in &seen {
                     let even: Vec<String> = names((0..2 * size).step_by(2));
                     let odd: Vec<String> = names((1..2 * size).step_by(2));
@@ -238,4 +241,81 @@ fn two_organisations_of_one_size_are_told_apart() {
             }
         }
     }
+}
+
+#[test]
+fn another_program_that_takes_the_same_keys_in_turn_makes_no_kin() {
+    // Two such keys of a fast plan cannot be told from kin; stated moments of being full tell them on a slow one.
+    for (plan, every_ms, shadow) in [(TRIAL, 4_000, 2), (TRIAL, 4_000, 4), (PAID, 8, 4)] {
+        for seed in 0..3 {
+            let mut world = World::new(plan, (0..4).collect(), 100, seed);
+            world.shadow = (0..shadow).collect();
+            assert_eq!(world.rotate(10_000, every_ms), 10_000, "{:?}", world.kinship.suggestions(world.now));
+        }
+    }
+}
+
+fn found() -> World {
+    let mut world = World::new(TRIAL, vec![1, 1, 1, 2], 100, 7);
+    world.rotate(1_000, 12_000);
+    assert_eq!(world.suggested(), [names(0..3)]);
+    world
+}
+
+#[test]
+fn the_evidence_shows_drops_that_the_others_explain() {
+    let world = found();
+    let [suggestion] = &world.kinship.suggestions(world.now)[..] else { panic!() };
+    let evidence = suggestion.evidence;
+    assert_eq!((evidence.limit, evidence.window), (2_400, Window::Day));
+    assert!(evidence.observations >= 15 && evidence.drop > evidence.own);
+    let unexplained = evidence.drop - evidence.own;
+    assert!(
+        evidence.others_least <= unexplained + 15 && unexplained <= evidence.others_most + 15,
+        "{evidence:?}"
+    );
+    assert!(suggestion.since >= T && suggestion.since + SPAN_MS <= world.now);
+    assert!(evidence.resets_within_ms.is_some_and(|ms| ms <= 5 * 36_000));
+}
+
+#[test]
+fn what_was_dismissed_is_not_suggested_again() {
+    let mut world = found();
+    world.kinship.dismiss(&names(0..3));
+    assert_eq!(world.rotate(500, 12_000), 500);
+}
+
+#[test]
+fn forgotten_groups_are_found_again_from_nothing() {
+    let mut world = found();
+    world.kinship.forget(&names([1]));
+    assert!(world.suggested().is_empty());
+    assert!(world.rotate(1_000, 12_000) >= 30);
+    assert_eq!(world.suggested(), [names(0..3)]);
+}
+
+#[test]
+fn memory_is_bounded_and_repeated_or_unknown_answers_change_nothing() {
+    let mut kinship = Kinship::default();
+    for n in 0..GROUPS_WATCHED as u64 * 2 {
+        for model in 0..2 * MODELS_WATCHED as u64 {
+            if n % 100 == 0 || model == 0 {
+                kinship.sent(T + n, &n.to_string(), &model.to_string(), n);
+            }
+        }
+    }
+    assert!(kinship.models.len() <= MODELS_WATCHED);
+    assert!(kinship.models.values().all(|watch| watch.tracks.len() <= GROUPS_WATCHED));
+    for _ in 0..1_000 {
+        kinship.sent(T, "one", "m", 5);
+    }
+    let answered = |kinship: &Kinship| kinship.models["m"].tracks["one"].answered;
+    assert_eq!(kinship.models["m"].tracks["one"].flights.len(), UNDER_WAY);
+    for _ in 0..3_000 {
+        kinship.seen(T, "one", "m", 5, &[]);
+    }
+    assert_eq!(answered(&kinship), 1_000);
+    kinship.seen(T, "nobody", "m", 5, &[]);
+    kinship.failed("one", "m", 5, true);
+    assert_eq!(answered(&kinship), 1_000);
 }

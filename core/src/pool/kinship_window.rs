@@ -77,13 +77,21 @@ impl Anchor {
         let fell = self.remaining as i64 - now.remaining as i64;
         let refill = bucket.refill(now.at.saturating_sub(self.at) as f64);
         let jitter = bucket.refill(JITTER_MS);
-        // A bucket that was full on the way did not take all of its refill.
-        let was_full = self.remaining as f64 + 1.0 + refill + jitter > bucket.limit as f64;
-        let least = if was_full { f64::MIN } else { (refill - 1.0 - jitter).floor() + 1.0 };
+        let least = if self.may_have_been_full(bucket, now.at) {
+            f64::MIN
+        } else {
+            (refill - 1.0 - jitter).floor() + 1.0
+        };
         Bounds {
             least: fell + (least as i64).max(0).min(i64::from(u32::MAX)),
             most: fell + (refill + 1.0 + jitter).floor() as i64,
         }
+    }
+
+    /// Whether the bucket may have been full on the way: then it did not take all of its refill.
+    pub fn may_have_been_full(&self, bucket: Bucket, at: u64) -> bool {
+        let refill = bucket.refill(at.saturating_sub(self.at) as f64 + JITTER_MS);
+        self.remaining as f64 + 1.0 + refill > bucket.limit as f64
     }
 
     /// Of them, the group's own. That reading's own request is one, this one's is not.

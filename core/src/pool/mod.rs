@@ -4,6 +4,7 @@
 pub mod books;
 pub mod breaker;
 pub mod bucket;
+pub mod catalog;
 pub mod decisions;
 pub mod fallback;
 pub mod faults;

@@ -20,6 +20,8 @@ pub struct Provider {
     pub base_variable: &'static str,
     /// The path of chat completions behind the address.
     pub chat_path: &'static str,
+    /// The path of its public list of models, which takes no key.
+    pub catalog_path: &'static str,
     /// How it wants its key.
     pub key_header: KeyHeader,
     /// `owned_by` in `GET /v1/models`.
@@ -32,6 +34,7 @@ pub const PROVIDERS: [Provider; 1] = [Provider {
     base: "https://api.cerebras.ai",
     base_variable: "CEREBRAS_BASE_URL",
     chat_path: "/v1/chat/completions",
+    catalog_path: "/public/v1/models",
     key_header: KeyHeader::Bearer,
     owner: "Cerebras",
 }];

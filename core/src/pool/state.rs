@@ -6,6 +6,7 @@
 
 use super::books::{Books, Counter, Dim};
 use super::breaker::Breaker;
+use super::catalog::Catalog;
 use super::decisions::Decisions;
 use super::keys::{KeyRow, Roster};
 use super::kinship::Kinship;
@@ -99,6 +100,8 @@ pub struct Pool {
     /// By number of the provider.
     pub(super) breakers: HashMap<u32, Breaker>,
     pub(super) decisions: Decisions,
+    /// The provider's public list of models, as last fetched.
+    pub(super) catalog: Catalog,
     pub(super) foresight: Foresight,
     /// When each isolate last asked.
     pub(super) askers: HashMap<u64, u64>,
@@ -134,6 +137,7 @@ impl Pool {
             kinship: Kinship::default(),
             breakers: HashMap::new(),
             decisions: Decisions::default(),
+            catalog: Catalog::default(),
             foresight: Foresight::default(),
             askers: HashMap::new(),
             asks: 0,
