@@ -337,7 +337,9 @@ impl<'s, C: Chooser> World<'s, C> {
                     rondo_core::pool::protocol::Waiting::Address => "the address's limit",
                     rondo_core::pool::protocol::Waiting::Outage => "an outage",
                 };
-                self.finish(course, Ended::Limited(after_ms, why), None);
+                // What fails for everybody is a 503: when it ends nobody can know.
+                let ended = if why == "an outage" { Ended::Failed(503) } else { Ended::Limited(after_ms, why) };
+                self.finish(course, ended, None);
             }
             Given::TooLarge { .. } => self.finish(course, Ended::Failed(413), None),
             Given::Refused(RefusedWhy::KeysExhausted) => match of.another_round(now) {

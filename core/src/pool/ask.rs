@@ -140,8 +140,9 @@ impl Pool {
         };
         let numbers: Vec<u32> = tries.iter().map(|one| one.number).collect();
         let expected = tries.iter().map(|one| one.expected).max().unwrap_or(1).max(1);
-        let place = self.line.place(now, want.ticket, &want.token, &numbers, expected);
-        let before = self.line.ahead(place, &numbers, now + want.deadline_ms);
+        let shape = (want.prompt_tokens, want.max_completion_tokens);
+        let place = self.line.place(now, want.ticket, &want.token, &numbers, expected, shape);
+        let before = self.line.ahead(place, &numbers);
         let ahead = before.waiting;
         let mean = (before.tokens + expected) / (ahead + 1);
         *stood_behind = ahead;

@@ -12,7 +12,7 @@ const TOGETHER_MS: u64 = 30_000;
 /// How long nobody is sent at first; doubles with each probe that fails.
 const OPEN_MS: u64 = 1_000;
 /// The longest.
-const OPEN_MAX_MS: u64 = 30_000;
+const OPEN_MAX_MS: u64 = 10_000;
 /// A probe that is not heard of for so long no longer keeps others from probing.
 const PROBE_MS: u64 = 15_000;
 /// How soon those who wait for a probe's outcome ask again.

@@ -250,7 +250,7 @@ impl Pool {
         };
         let taken = self.roster.take(model, &need, now, now, plenty, None)?;
         let group = self.roster.lanes.get(taken.0)?.group as usize;
-        self.models.get_mut(&one.name)?.with_known(group, |quota| quota.leased(ask, need.tokens));
+        self.models.get_mut(&one.name)?.with_known(group, |quota| quota.leased(ask, now, need.tokens));
         Some(taken)
     }
 

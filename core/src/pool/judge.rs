@@ -16,7 +16,13 @@ const AT_THE_END_MS: u64 = 150;
 impl Pool {
     /// Applies an attempt that was sent and ended at that moment. `open` is its grant, unless that is not known
     /// (any more, or an isolate gave it to itself).
-    pub(super) fn judge(&mut self, ended_at: u64, id: GrantId, attempt: &Attempt, open: Option<&Open>) {
+    pub(super) fn judge(
+        &mut self,
+        (now, ended_at): (u64, u64),
+        id: GrantId,
+        attempt: &Attempt,
+        open: Option<&Open>,
+    ) {
         let sent_at = ended_at.saturating_sub(attempt.duration_ms);
         self.foresight.sent += 1;
         // A refused quota is judged by what the twin held before.
@@ -27,7 +33,7 @@ impl Pool {
         if !attempt.limits.is_empty() || attempt.headers_ms.is_some() {
             let at = attempt.headers_ms.map_or(ended_at, |ms| (sent_at + ms).min(ended_at));
             let at_the_end = ended_at - at < AT_THE_END_MS;
-            self.read(at, &attempt.key, &attempt.model, &attempt.limits, 0, at_the_end);
+            self.read((now, at), &attempt.key, &attempt.model, &attempt.limits, 0, at_the_end);
         }
         if let Some(of) = self.roster.group_at(&attempt.key).and_then(|group| self.roster.groups.get(group)) {
             let at = attempt.headers_ms.map_or(ended_at, |ms| (sent_at + ms).min(ended_at));

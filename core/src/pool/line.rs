@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Places kept at the most; beyond it a request is refused with the time it would take.
 const PLACES: usize = 4_096;
 /// Promises kept at the most.
-const PROMISES: usize = 2_048;
+const PROMISES: usize = 16_384;
 /// How long after its moment a place is kept.
 const GRACE_MS: u64 = 1_500;
 /// How long after its moment a promise is kept: clients spread their returns.
@@ -24,6 +24,9 @@ const EARLY_MS: u64 = 1_000;
 const REQUEST_COST: u64 = 1_000;
 /// Tokens of clients whose standing is remembered.
 const TOKENS: usize = 10_000;
+
+/// What a request is recognised by when it comes back: its estimated prompt and its largest answer.
+pub type Shape = (u64, Option<u64>);
 
 /// Where a request stands: by tag, then by arrival.
 pub type Place = (u64, u64);
@@ -41,6 +44,7 @@ struct Waiter {
 #[derive(Debug)]
 struct Promise {
     token: String,
+    shape: Shape,
     models: Vec<u32>,
     tokens: u64,
     due: u64,
@@ -53,8 +57,6 @@ pub struct Ahead {
     pub waiting: u64,
     /// Tokens that they are expected to use.
     pub tokens: u64,
-    /// Requests that were promised a time and may come.
-    pub promised: u64,
 }
 
 /// The line.
@@ -63,6 +65,8 @@ pub struct Line {
     waiters: BTreeMap<Place, Waiter>,
     tickets: HashMap<u64, Place>,
     promises: BTreeMap<Place, Promise>,
+    /// The promises to each token and shape.
+    returning: HashMap<(String, Shape), Vec<Place>>,
     /// How far each token's own line reaches.
     reach: HashMap<String, u64>,
     /// How far the service has come.
@@ -82,19 +86,22 @@ impl Line {
         token: &str,
         models: &[u32],
         tokens: u64,
+        shape: Shape,
     ) -> Place {
         if let Some(place) = ticket.and_then(|ticket| self.tickets.get(&ticket)) {
             return *place;
         }
-        let promised = self
-            .promises
-            .iter()
-            .find(|(_, promise)| {
-                promise.token == token && promise.due <= now + EARLY_MS && overlap(&promise.models, models)
-            })
-            .map(|(place, _)| *place);
+        let known = self.returning.get_mut(&(token.to_owned(), shape));
+        let promised = known.and_then(|places| {
+            let at = places.iter().position(|place| {
+                self.promises
+                    .get(place)
+                    .is_some_and(|promise| promise.due <= now + EARLY_MS && overlap(&promise.models, models))
+            })?;
+            Some(places.swap_remove(at))
+        });
         if let Some(place) = promised {
-            self.promises.remove(&place);
+            self.forget_promise(place);
             self.taken_up(true);
             return place;
         }
@@ -103,21 +110,24 @@ impl Line {
         (from + REQUEST_COST + tokens, self.arrivals)
     }
 
-    /// What stands before that place and wants one of those models.
+    /// What waits before that place and wants one of those models.
     #[must_use]
-    pub fn ahead(&self, place: Place, models: &[u32], by: u64) -> Ahead {
-        let (mut waiting, mut tokens) = (0, 0);
+    pub fn ahead(&self, place: Place, models: &[u32]) -> Ahead {
+        let mut ahead = Ahead::default();
         for (_, waiter) in self.waiters.range(..place).filter(|(_, waiter)| overlap(&waiter.models, models)) {
-            waiting += 1;
-            tokens += waiter.tokens;
+            ahead.waiting += 1;
+            ahead.tokens += waiter.tokens;
         }
-        let promised = self
-            .promises
-            .range(..place)
-            .filter(|(_, promise)| promise.due <= by && overlap(&promise.models, models))
-            .count() as u64;
+        ahead
+    }
+
+    /// How many of those who were promised a time until `by` will come, and stand before that place.
+    #[must_use]
+    pub fn promised(&self, place: Place, models: &[u32], by: u64) -> u64 {
+        let before = |promise: &&Promise| promise.due <= by && overlap(&promise.models, models);
+        let promised = self.promises.range(..place).map(|(_, promise)| promise).filter(before).count() as u64;
         // Not everyone who is told to come back does.
-        Ahead { waiting, tokens, promised: (promised * self.kept.unwrap_or(512)).div_ceil(1_024) }
+        (promised * self.kept.unwrap_or(512)).div_ceil(1_024)
     }
 
     /// The first of those that wait before that place for one of those models: which models, and what they reserve.
@@ -184,14 +194,36 @@ impl Line {
     }
 
     /// The request at that place is told to come back after `due`: what the same token asks for then stands there.
-    pub fn promise(&mut self, place: Place, token: &str, models: &[u32], tokens: u64, due: u64) {
+    pub fn promise(
+        &mut self,
+        place: Place,
+        token: &str,
+        models: &[u32],
+        tokens: u64,
+        shape: Shape,
+        due: u64,
+    ) {
         self.leave(place);
         if self.promises.len() >= PROMISES {
             return;
         }
         self.extend(token, place.0);
-        let promise = Promise { token: token.to_owned(), models: models.to_vec(), tokens, due };
+        self.forget_promise(place);
+        self.returning.entry((token.to_owned(), shape)).or_default().push(place);
+        let promise = Promise { token: token.to_owned(), shape, models: models.to_vec(), tokens, due };
         self.promises.insert(place, promise);
+    }
+
+    fn forget_promise(&mut self, place: Place) -> Option<Promise> {
+        let promise = self.promises.remove(&place)?;
+        let name = (promise.token.clone(), promise.shape);
+        if let Some(places) = self.returning.get_mut(&name) {
+            places.retain(|other| *other != place);
+            if places.is_empty() {
+                self.returning.remove(&name);
+            }
+        }
+        Some(promise)
     }
 
     fn extend(&mut self, token: &str, reach: u64) {
@@ -226,17 +258,14 @@ impl Line {
             }
             stays
         });
-        let mut lapsed = 0;
-        self.promises.retain(|_, promise| {
-            let stays = promise.due + PROMISE_GRACE_MS > now;
-            if !stays {
-                lapsed += 1;
-                returned.push((std::mem::take(&mut promise.token), REQUEST_COST + promise.tokens));
-            }
-            stays
-        });
-        for _ in 0..lapsed {
+        let over = |promise: &Promise| promise.due + PROMISE_GRACE_MS <= now;
+        let lapsed: Vec<Place> =
+            self.promises.iter().filter(|(_, promise)| over(promise)).map(|(place, _)| *place).collect();
+        for place in lapsed {
             self.taken_up(false);
+            if let Some(promise) = self.forget_promise(place) {
+                returned.push((promise.token, REQUEST_COST + promise.tokens));
+            }
         }
         for (token, cost) in returned {
             if let Some(reach) = self.reach.get_mut(&token) {
@@ -255,9 +284,10 @@ mod tests {
     use super::*;
 
     const M: &[u32] = &[1];
+    const S: Shape = (10, None);
 
     fn hold(line: &mut Line, token: &str, ticket: u64) -> Place {
-        let place = line.place(0, None, token, M, 100);
+        let place = line.place(0, None, token, M, 100, S);
         assert!(line.hold(place, ticket, token, M, (100, 100), 5_000));
         place
     }
@@ -266,8 +296,8 @@ mod tests {
     fn a_small_token_does_not_wait_behind_a_greedy_one() {
         let mut line = Line::default();
         let greedy: Vec<Place> = (0..100).map(|n| hold(&mut line, "greedy", n)).collect();
-        let small = line.place(0, None, "small", M, 100);
-        assert_eq!(line.ahead(small, M, 0).waiting, 1, "only the first of the other's");
+        let small = line.place(0, None, "small", M, 100, S);
+        assert_eq!(line.ahead(small, M).waiting, 1, "only the first of the other's");
         assert!(greedy.windows(2).all(|pair| pair[0] < pair[1]), "within a token who came first goes first");
     }
 
@@ -275,13 +305,13 @@ mod tests {
     fn who_was_served_more_waits_for_who_was_served_less() {
         let mut line = Line::default();
         for _ in 0..50 {
-            let place = line.place(0, None, "a", M, 100);
+            let place = line.place(0, None, "a", M, 100, S);
             line.serve(place, "a", 100);
         }
         let a = hold(&mut line, "a", 1);
         let b = hold(&mut line, "b", 2);
-        assert!(b < a || line.ahead(b, M, 0).waiting <= 1, "{a:?} {b:?}");
-        let second = line.place(0, None, "b", M, 100);
+        assert!(b < a || line.ahead(b, M).waiting <= 1, "{a:?} {b:?}");
+        let second = line.place(0, None, "b", M, 100, S);
         assert!(a < second, "but it has nothing saved up from before it came");
     }
 
@@ -290,34 +320,34 @@ mod tests {
         let mut line = Line::default();
         let first = hold(&mut line, "a", 1);
         hold(&mut line, "a", 2);
-        assert_eq!(line.place(0, Some(1), "a", M, 100), first);
+        assert_eq!(line.place(0, Some(1), "a", M, 100, S), first);
         line.sweep(6_499);
         assert_eq!(line.len(), 2);
         line.sweep(6_500);
         assert!(line.is_empty());
-        let again = line.place(6_500, Some(1), "a", M, 100);
+        let again = line.place(6_500, Some(1), "a", M, 100, S);
         assert_eq!(again.0, first.0, "whoever did not come has paid nothing");
     }
 
     #[test]
     fn a_promise_is_kept_for_the_same_token() {
         let mut line = Line::default();
-        let place = line.place(0, None, "a", M, 100);
-        line.promise(place, "a", M, 100, 30_000);
-        let other = line.place(29_500, None, "b", M, 100);
+        let place = line.place(0, None, "a", M, 100, S);
+        line.promise(place, "a", M, 100, S, 30_000);
+        let other = line.place(29_500, None, "b", M, 100, S);
         assert_ne!(other, place);
-        assert_eq!(line.place(28_000, None, "a", M, 100) == place, false, "not so early");
-        assert_eq!(line.place(29_500, None, "a", M, 100), place);
-        assert_ne!(line.place(29_500, None, "a", M, 100), place, "once");
+        assert_eq!(line.place(28_000, None, "a", M, 100, S) == place, false, "not so early");
+        assert_eq!(line.place(29_500, None, "a", M, 100, S), place);
+        assert_ne!(line.place(29_500, None, "a", M, 100, S), place, "once");
     }
 
     #[test]
     fn requests_for_other_models_are_not_ahead() {
         let mut line = Line::default();
         hold(&mut line, "a", 1);
-        let place = line.place(0, None, "b", &[2], 5_000);
-        assert_eq!(line.ahead(place, &[2], 0), Ahead::default());
-        assert_eq!(line.ahead(place, &[1, 2], 0).waiting, 1);
+        let place = line.place(0, None, "b", &[2], 5_000, S);
+        assert_eq!(line.ahead(place, &[2]), Ahead::default());
+        assert_eq!(line.ahead(place, &[1, 2]).waiting, 1);
     }
 
     #[test]
@@ -325,10 +355,10 @@ mod tests {
         let mut line = Line::default();
         for n in 0..10_000 {
             let token = format!("t{n}");
-            let place = line.place(0, None, &token, M, 1);
+            let place = line.place(0, None, &token, M, 1, S);
             line.hold(place, n, &token, M, (1, 1), 0);
-            let place = line.place(0, None, &token, M, 1);
-            line.promise(place, &token, M, 1, 0);
+            let place = line.place(0, None, &token, M, 1, S);
+            line.promise(place, &token, M, 1, S, 0);
         }
         assert!(line.len() <= PLACES && line.promises.len() <= PROMISES && line.tickets.len() <= PLACES);
     }

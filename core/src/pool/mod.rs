@@ -19,6 +19,7 @@ pub mod pick;
 pub mod protocol;
 pub mod providers;
 pub mod quota;
+mod recent;
 pub mod rotation;
 pub mod settled;
 pub mod state;

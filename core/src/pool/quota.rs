@@ -7,9 +7,10 @@
 //! corrected.
 
 use super::bucket::Bucket;
+use super::recent::{Amounts, Recent, minus};
+use crate::limits::grant::USE_WITHIN_MS;
 use crate::wire::headers::{Counted, LimitReading, Window};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// How long after the computed moment a request is sent that had to wait for it: the network may bring it sooner
 /// than the one before.
@@ -18,10 +19,11 @@ const MARGIN_MS: u64 = 120;
 const MARGIN_MAX_MS: u64 = 2_000;
 /// Foreseen successes in a row that halve it again.
 const MARGIN_TRUST: u32 = 200;
-/// Reservations and settlements remembered, to tell what was there when a header was written.
-const RECENT: usize = 64;
-/// How long they can matter: an answer's head is older than its end by the length of the answer.
-const RECENT_MS: u64 = 120_000;
+/// A request granted this recently may not have reached the upstream yet; one of a lease, until it must be spent.
+const ON_THE_WAY_MS: u64 = 400;
+const ON_THE_WAY_LEASED_MS: u64 = USE_WITHIN_MS + 400;
+/// What ended this long ago has been reported, most likely: then a reading tells exactly what is left.
+const REPORTED_MS: u64 = 1_500;
 /// Readings in a row without a bucket after which it is taken for abolished.
 const UNSEEN: u8 = 3;
 /// The most requests under way while the upstream says nothing of limits: beyond it there is none to speak of.
@@ -66,6 +68,15 @@ impl Meter {
         }
     }
 
+    /// What of some amounts it counts.
+    fn of(&self, [requests, total, uncached]: Amounts) -> i64 {
+        match (self.what, self.window) {
+            (Counted::Requests, _) => requests,
+            (Counted::UncachedTokens, _) | (Counted::Tokens, Window::Minute) => uncached,
+            _ => total,
+        }
+    }
+
     /// Of which tokens it counts; a minute's bucket without a name is the uncached one (docs/upstream.md).
     fn used(&self, total: u64, uncached: u64) -> u64 {
         match (self.what, self.window) {
@@ -76,13 +87,21 @@ impl Meter {
     }
 }
 
-/// A reservation or settlement of the last minutes.
-#[derive(Clone, Copy, Debug)]
-struct Recent {
+/// The settlement of the answer that a reading came with, where the one was about when the other was: the upstream
+/// may have counted it or not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
+    maybe: Amounts,
+    /// What of it is among the changes after the reading.
+    since: Amounts,
+}
+
+/// A reading, until what it counts has been reported.
+#[derive(Clone, Debug)]
+struct Pending {
     at: u64,
-    requests: i64,
-    total: i64,
-    uncached: i64,
+    limits: Vec<LimitReading>,
+    own: Own,
 }
 
 /// What was granted to be sent later.
@@ -130,7 +149,13 @@ pub struct Quota {
     #[serde(skip)]
     foreseen: u32,
     #[serde(skip)]
-    recent: VecDeque<Recent>,
+    recent: Recent,
+    /// A reading kept until what it counts has been reported.
+    #[serde(skip)]
+    pending: Option<Pending>,
+    /// When it was last leased from.
+    #[serde(skip)]
+    leased_at: u64,
     #[serde(skip)]
     booked: Booked,
     /// What the ask at hand took as a lease: (its number, requests, tokens).
@@ -294,7 +319,7 @@ impl Quota {
             let cost = if meter.what == Counted::Requests { 1 } else { tokens };
             meter.bucket.spend(at, cost);
         }
-        self.note(at, 1, tokens as i64, tokens as i64);
+        self.recent.reserved(at, [1, tokens as i64, tokens as i64]);
     }
 
     /// A grant whose reservation the buckets hold already: it is under way, no more.
@@ -326,7 +351,8 @@ impl Quota {
             }
         }
         let reserved = reserved as i64;
-        self.note(at, if counts { 0 } else { -1 }, total as i64 - reserved, uncached as i64 - reserved);
+        let requests = if counts { 0 } else { -1 };
+        self.recent.settled(at, [requests, total as i64 - reserved, uncached as i64 - reserved]);
     }
 
     /// What was sent without a reservation that is known here.
@@ -335,16 +361,7 @@ impl Quota {
             let used = if meter.what == Counted::Requests { 1 } else { meter.used(total, uncached) };
             meter.bucket.spend(at, used);
         }
-        self.note(at, 1, total as i64, uncached as i64);
-    }
-
-    fn note(&mut self, at: u64, requests: i64, total: i64, uncached: i64) {
-        while self.recent.len() >= RECENT
-            || self.recent.front().is_some_and(|first| first.at + RECENT_MS < at)
-        {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Recent { at, requests, total, uncached });
+        self.recent.settled(at, [1, total as i64, uncached as i64]);
     }
 
     /// An answer came: the twin was right about it, and an upstream that says nothing of limits takes more.
@@ -428,7 +445,14 @@ impl Quota {
     /// Takes what an answer's head said, written at `at`. `own` is what is still reserved for that answer.
     /// `at_the_end` when it has just been settled and its head came no sooner than its end: whether the upstream
     /// wrote it before or after its own settlement nobody knows.
-    pub fn read(&mut self, at: u64, limits: &[LimitReading], own: u64, at_the_end: bool) -> Deviation {
+    pub fn read(
+        &mut self,
+        now: u64,
+        at: u64,
+        limits: &[LimitReading],
+        own: u64,
+        at_the_end: bool,
+    ) -> Deviation {
         let mut deviation = Deviation::default();
         if limits.is_empty() {
             if !self.is_known() {
@@ -437,31 +461,44 @@ impl Quota {
             }
             return deviation;
         }
-        // Of what is under way the upstream may have given back all, or have seen none yet.
-        let others = u64::from(self.open).saturating_sub(u64::from(own > 0));
-        let others_tokens = self.open_tokens.saturating_sub(own);
+        self.learn(at, limits, own);
+        // Emptier than held is believed at once; fuller only once everything it may count has been reported.
+        let (settled_at, settled) = self.recent.last_settled();
+        let own = match at_the_end {
+            true => Own { maybe: settled, since: if settled_at > at { settled } else { [0; 3] } },
+            false => Own::default(),
+        };
+        self.correct(at, limits, own, None, &mut deviation);
+        if let Some(pending) = self.pending.take_if(|pending| pending.at + REPORTED_MS <= now) {
+            let leased = self.leased_at + ON_THE_WAY_LEASED_MS > pending.at;
+            let on_the_way = if leased { ON_THE_WAY_LEASED_MS } else { ON_THE_WAY_MS };
+            let unsure = self.recent.reserved_within(on_the_way, pending.at);
+            self.correct(pending.at, &pending.limits, pending.own, Some(unsure), &mut Deviation::default());
+        }
+        if self.pending.is_none() {
+            self.pending = Some(Pending { at, limits: limits.to_vec(), own });
+        }
+        deviation
+    }
+
+    /// Buckets that were not known, those whose size changed, and those that are gone.
+    fn learn(&mut self, at: u64, limits: &[LimitReading], own: u64) {
         for reading in limits {
-            let counted = |recent: &Recent| match (reading.what, reading.window) {
-                (Counted::Requests, _) => recent.requests,
-                (Counted::UncachedTokens, _) | (Counted::Tokens, Window::Minute) => recent.uncached,
-                _ => recent.total,
-            };
-            let last = self.recent.back().filter(|_| at_the_end);
-            let maybe = last.map_or(0, counted);
-            let since = self.recent.iter().filter(|recent| recent.at > at).map(counted).sum::<i64>()
-                - last.filter(|recent| recent.at > at).map_or(0, counted);
-            let unsure = if reading.what == Counted::Requests { others } else { others_tokens };
             let known = self
                 .meters
                 .iter_mut()
                 .find(|meter| meter.what == reading.what && meter.window == reading.window);
+            let Some(limit) = reading.limit else { continue };
             let Some(meter) = known else {
-                let Some(limit) = reading.limit else { continue };
                 let mut bucket = Bucket::new(limit, reading.window.ms());
                 let remaining = reading.remaining.map_or(limit, |remaining| remaining.min(limit));
                 bucket.set_level(at, remaining as i64);
-                let unseen = unsure.saturating_add_signed(since.max(0));
-                bucket.spend(at, unseen);
+                // Of what is under way the upstream may have given back all, or have seen none yet.
+                let under_way = match reading.what {
+                    Counted::Requests => u64::from(self.open).saturating_sub(u64::from(own > 0)),
+                    _ => self.open_tokens.saturating_sub(own),
+                };
+                bucket.spend(at, under_way);
                 let (what, window) = (reading.what, reading.window);
                 self.meters.push(Meter { what, window, bucket, fixed: false, inferred: false, unseen: 0 });
                 self.refused_from = None;
@@ -469,20 +506,11 @@ impl Quota {
             };
             meter.unseen = 0;
             meter.inferred = false;
-            if let Some(limit) = reading.limit
-                && limit.max(1) != meter.bucket.limit()
-            {
-                if meter.fixed {
-                    continue;
-                }
-                // A change of plan: what was refused for its size may fit now, and the level is what it says.
+            if !meter.fixed && limit.max(1) != meter.bucket.limit() {
+                // A change of plan: what was refused for its size may fit now.
                 self.refused_from = None;
                 meter.bucket.set_limit(at, limit);
             }
-            let Some(remaining) = reading.remaining else { continue };
-            let said = Said { at, remaining, reset_ms: reading.reset_ms, since, maybe, unsure };
-            deviation.readings += 1;
-            deviation.millionths += compare(&mut meter.bucket, &said);
         }
         for meter in &mut self.meters {
             let seen = limits.iter().any(|said| said.what == meter.what && said.window == meter.window);
@@ -492,7 +520,38 @@ impl Quota {
         }
         self.meters.retain(|meter| meter.unseen < UNSEEN);
         self.silent = false;
-        deviation
+    }
+
+    /// Compares what was said at a moment with what was held then. `unsure`: what may not have arrived by then,
+    /// or been given back; without it the level is never raised.
+    fn correct(
+        &mut self,
+        at: u64,
+        limits: &[LimitReading],
+        own: Own,
+        unsure: Option<Amounts>,
+        deviation: &mut Deviation,
+    ) {
+        let Some(since) = self.recent.since(at) else { return };
+        let since = minus(since, own.since);
+        for reading in limits {
+            let Some(remaining) = reading.remaining else { continue };
+            let known = |meter: &&mut Meter| meter.what == reading.what && meter.window == reading.window;
+            let Some(meter) = self.meters.iter_mut().find(known) else { continue };
+            if reading.limit.is_some_and(|limit| limit.max(1) != meter.bucket.limit()) {
+                continue;
+            }
+            let said = Said {
+                at,
+                remaining,
+                reset_ms: reading.reset_ms,
+                since: meter.of(since),
+                maybe: meter.of(own.maybe),
+                unsure: unsure.map(|unsure| meter.of(unsure)),
+            };
+            deviation.readings += 1;
+            deviation.millionths += compare(&mut meter.bucket, &said);
+        }
     }
 
     /// The operator's own figures take the place of learned ones.
@@ -541,9 +600,10 @@ impl Quota {
     }
 
     /// That ask took one more as a lease.
-    pub fn leased(&mut self, ask: u64, tokens: u64) {
+    pub fn leased(&mut self, ask: u64, now: u64, tokens: u64) {
         let (_, requests, taken) = if self.leased.0 == ask { self.leased } else { (ask, 0, 0) };
         self.leased = (ask, requests + 1, taken + tokens);
+        self.leased_at = self.leased_at.max(now);
     }
 
     /// Whether nothing would be lost by forgetting it, but for what was learned.
@@ -565,8 +625,8 @@ struct Said {
     since: i64,
     /// What was taken just before it or just after it.
     maybe: i64,
-    /// What may have been given back, or not have arrived, before it.
-    unsure: u64,
+    /// What may have been given back, or not have arrived, before it; `None` when nothing is certain.
+    unsure: Option<i64>,
 }
 
 /// Compares a bucket with what was said of it, and corrects it. Returns how far apart the two were, in millionths
@@ -591,8 +651,10 @@ fn compare(bucket: &mut Bucket, said: &Said) -> u64 {
         bucket.set_full_at(u64::try_from(full_at.max(told)).unwrap_or(0));
         soonest - with.max(without)
     } else if with.min(without) > latest {
-        let surely = latest + since + maybe.max(0) + signed_ms(bucket, said.unsure as i64);
-        bucket.set_full_at(u64::try_from(full_at.min(surely)).unwrap_or(0));
+        if let Some(unsure) = said.unsure {
+            let surely = latest + since + maybe.max(0) + signed_ms(bucket, unsure);
+            bucket.set_full_at(u64::try_from(full_at.min(surely)).unwrap_or(0));
+        }
         with.min(without) - latest
     } else {
         0

@@ -185,7 +185,7 @@ impl Pool {
             let at = now.saturating_sub(settle.age_ms);
             if let Some(reading) = &settle.reading {
                 let own = self.open.get(&reading.grant).map_or(0, |open| open.reserved);
-                self.read(at, &reading.key, &reading.model, &reading.limits, own, false);
+                self.read((now, at), &reading.key, &reading.model, &reading.limits, own, false);
             }
             let mut tenant = None;
             if let Some(attempt) = &settle.attempt {
@@ -204,7 +204,7 @@ impl Pool {
                     }
                 } else {
                     self.count_attempt(now, attempt);
-                    self.judge(at, settle.id, attempt, open.as_ref());
+                    self.judge((now, at), settle.id, attempt, open.as_ref());
                 }
             }
             if let Some(request) = &settle.request {
@@ -280,7 +280,7 @@ impl Pool {
     /// Reports of limits, from the head of an answer written at `at`.
     pub(super) fn read(
         &mut self,
-        at: u64,
+        (now, at): (u64, u64),
         key: &str,
         model: &str,
         limits: &[LimitReading],
@@ -289,7 +289,8 @@ impl Pool {
     ) {
         let Some(group) = self.roster.group_at(key) else { return };
         let Some(of) = self.models.get_mut(model) else { return };
-        let Some(deviation) = of.with_known(group, |quota| quota.read(at, limits, own, at_the_end)) else {
+        let Some(deviation) = of.with_known(group, |quota| quota.read(now, at, limits, own, at_the_end))
+        else {
             return;
         };
         self.foresight.add(deviation);

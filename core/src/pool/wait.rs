@@ -127,7 +127,12 @@ impl Pool {
             let tried = !want.exclude_keys.is_empty();
             return Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey });
         };
-        let turn = self.turn(tries, now, ahead + 1, mean);
+        // Who comes new lets those go first who were told to come back by then.
+        let promised = match want.ticket {
+            Some(_) => 0,
+            None => self.line.promised(place, wanted.numbers, now + want.deadline_ms),
+        };
+        let turn = self.turn(tries, now, ahead + promised + 1, mean);
         let behind =
             if ahead == 0 { at } else { self.soonest_behind(now, tries, burden).unwrap_or(u64::MAX) };
         // A slot so near would be lost: those before who do not come in time for it have later ones.
@@ -165,29 +170,41 @@ impl Pool {
     /// Waits for `due`, by a place in the line if that is before the deadline. `poll` says how soon to look again
     /// when the moment is another's to decide.
     pub(super) fn wait(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>) -> Given {
-        let Wanted { now, want, tries, numbers, place, expected, .. } = *wanted;
+        let Wanted { now, want, tries, numbers, place, expected, mean, .. } = *wanted;
         let wait = due.saturating_sub(now);
         let reserved = tries.iter().map(|one| one.need.tokens).max().unwrap_or(0);
         let after = match poll {
             Some(poll) => poll,
             None => wait.saturating_sub(EARLY_MS).clamp(*POLL_MS.start(), *POLL_MS.end()).min(wait.max(1)),
         };
-        if wait <= want.deadline_ms && after <= want.deadline_ms {
+        // Who has waited already goes on as long as there is some hope: the moment is an estimate.
+        let hope = match want.ticket {
+            Some(_) => 2 * want.deadline_ms,
+            None => want.deadline_ms,
+        };
+        let last = want.deadline_ms < *POLL_MS.start();
+        if wait <= hope && !last {
+            let after = after.min(want.deadline_ms);
             let ticket = self.ticket_number(want);
             if self.line.hold(place, ticket, &want.token, numbers, (expected, reserved), now + after) {
                 return Given::Ticket { ticket, after_ms: after };
             }
         }
-        let promised = self.line.ahead(place, numbers, due.max(now + want.deadline_ms)).promised;
-        let after_ms = (wait.max(after) + promised * self.pace_of(tries, now, expected)).clamp(1, FAR_MS);
-        self.line.promise(place, &want.token, numbers, expected, now + after_ms);
+        // The more are told to come back until then, the later it is.
+        let waiting = self.line.ahead(place, numbers).waiting;
+        let mut after_ms = wait.max(after);
+        for _ in 0..4 {
+            let promised = self.line.promised(place, numbers, now + after_ms);
+            let later = self.turn(tries, now, waiting + promised + 1, mean).saturating_sub(now);
+            if later <= after_ms {
+                break;
+            }
+            after_ms = later;
+        }
+        let after_ms = after_ms.clamp(1, FAR_MS);
+        let shape = (want.prompt_tokens, want.max_completion_tokens);
+        self.line.promise(place, &want.token, numbers, expected, shape, now + after_ms);
         Given::RetryAfter { after_ms, why: Waiting::Quota }
-    }
-
-    /// Milliseconds between two requests that all groups together can take, once their buckets are empty.
-    fn pace_of(&self, tries: &[Try], now: u64, expected: u64) -> u64 {
-        let minute = self.room(tries, now, now + 60_000, expected) - self.room(tries, now, now, expected);
-        if minute <= 0.0 { 0 } else { (60_000.0 / minute) as u64 }
     }
 
     /// When the `nth` request from now can be sent, if each uses what is expected.
