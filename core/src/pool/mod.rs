@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod fallback;
 pub mod faults;
 pub mod keys;
+pub mod lease;
 pub mod limiter;
 pub mod outbox;
 pub mod outcome;
