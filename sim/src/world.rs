@@ -338,7 +338,8 @@ impl<'s, C: Chooser> World<'s, C> {
                     rondo_core::pool::protocol::Waiting::Outage => "an outage",
                 };
                 // What fails for everybody is a 503: when it ends nobody can know.
-                let ended = if why == "an outage" { Ended::Failed(503) } else { Ended::Limited(after_ms, why) };
+                let ended =
+                    if why == "an outage" { Ended::Failed(503) } else { Ended::Limited(after_ms, why) };
                 self.finish(course, ended, None);
             }
             Given::TooLarge { .. } => self.finish(course, Ended::Failed(413), None),

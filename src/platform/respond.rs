@@ -2,6 +2,8 @@
 
 use super::streams::Source;
 use js_sys::{JsString, Uint8Array};
+use rondo_core::pool::outcome::allowance_headers;
+use rondo_core::pool::protocol::Allowance;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -47,8 +49,11 @@ extern "C" {
 
 /// Response headers that a browser's script may read.
 pub const EXPOSED: &str = "x-request-id,x-rondo-model,x-rondo-attempts,x-rondo-wait-ms,x-rondo-degraded,\
-retry-after,retry-after-ms,x-should-retry,x-ratelimit-limit-requests,x-ratelimit-remaining-requests,\
-x-ratelimit-reset-requests,x-ratelimit-limit-tokens,x-ratelimit-remaining-tokens,x-ratelimit-reset-tokens,\
+retry-after,retry-after-ms,x-should-retry,\
+x-ratelimit-limit-requests-minute,x-ratelimit-remaining-requests-minute,x-ratelimit-reset-requests-minute,\
+x-ratelimit-limit-tokens-minute,x-ratelimit-remaining-tokens-minute,x-ratelimit-reset-tokens-minute,\
+x-ratelimit-limit-tokens-day,x-ratelimit-remaining-tokens-day,x-ratelimit-reset-tokens-day,\
+x-ratelimit-limit-tokens-month,x-ratelimit-remaining-tokens-month,x-ratelimit-reset-tokens-month,\
 inference-id";
 
 struct Words {
@@ -94,6 +99,8 @@ pub struct About {
     pub attempts: Option<(u32, u64)>,
     /// `x-rondo-degraded`
     pub degraded: Option<&'static str>,
+    /// `x-ratelimit-*`, for a token with limits of its own.
+    pub allowance: Option<Allowance>,
 }
 
 /// An answer of the data plane: with CORS, never cached, and with what `about` says. An event stream is told
@@ -132,6 +139,11 @@ pub fn data(
     }
     if let Some(degraded) = about.degraded {
         headers.set_degraded(degraded);
+    }
+    if let Some(allowance) = &about.allowance {
+        for (name, value) in allowance_headers(allowance) {
+            headers.set_other(&name, &value);
+        }
     }
     for (name, value) in others {
         headers.set_other(name, value);

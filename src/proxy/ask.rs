@@ -7,7 +7,7 @@ use crate::platform::{env, log, time};
 use crate::store::{kv, load};
 use rondo_core::limits::coordinator::TIMEOUT_MS;
 use rondo_core::limits::grant::SETTLES_PER_ASK;
-use rondo_core::pool::protocol::{Answer, Ask, Given, GrantId, VERSION, Want};
+use rondo_core::pool::protocol::{Allowance, Answer, Ask, Given, GrantId, VERSION, Want};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,12 +17,23 @@ const LEFT_ALONE_MS: u64 = 1_000;
 /// What came of an ask.
 #[derive(Debug)]
 pub enum Asked {
-    /// What became of the want; `None` when nothing was wanted. The snapshot in use is up to date.
-    Answered(Option<Given>),
+    /// The Coordinator's word. The snapshot in use is up to date.
+    Answered(Word),
     /// The Coordinator was silent, or said that it cannot work (and why).
     Silent(Option<Unusable>),
     /// Nothing can work as Rondo is set up.
     Unusable(Unusable),
+}
+
+/// What the Coordinator says of a want.
+#[derive(Debug)]
+pub struct Word {
+    /// What became of it; `None` when nothing was wanted.
+    pub given: Option<Given>,
+    /// What the token has left, when it has limits of its own.
+    pub allowance: Option<Allowance>,
+    /// Generation and epoch under which it was given.
+    pub version: (u64, u64),
 }
 
 #[derive(Deserialize)]
@@ -64,7 +75,7 @@ pub async fn ask_under(env: &worker::Env, want: Option<Want>, renews: Vec<GrantI
     }
     let (generation, epoch) = state::version();
     let settles = state::outbox(|outbox| outbox.take(SETTLES_PER_ASK, now));
-    let ask = Ask { v: VERSION, generation, epoch, asker: 0, want, settles, renews };
+    let ask = Ask { v: VERSION, generation, epoch, asker: state::asker(), want, settles, renews };
     let body = serde_json::to_string(&ask).unwrap_or_default();
     let flight = state::outbox(|outbox| outbox.departed(ask.settles, now));
     let reply = call(env, Call::Ask, &body, TIMEOUT_MS, watch).await;
@@ -92,14 +103,15 @@ pub async fn ask_under(env: &worker::Env, want: Option<Want>, renews: Vec<GrantI
         }
     };
     state::outbox(|outbox| outbox.landed(flight));
+    let version = (answer.generation, answer.epoch);
     if let Some(snapshot) = answer.snapshot {
         if let Err(unusable) = state::install(env, *snapshot, now) {
             return Asked::Unusable(unusable);
         }
-    } else if (answer.generation, answer.epoch) == state::version() {
+    } else if version == state::version() {
         state::confirm(now);
     }
-    Asked::Answered(answer.outcome)
+    Asked::Answered(Word { given: answer.outcome, allowance: answer.allowance, version })
 }
 
 fn silent(why: Option<Unusable>) -> Asked {

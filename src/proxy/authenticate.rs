@@ -4,7 +4,7 @@
 use super::ask::{Asked, ask, confirm_without_coordinator};
 use super::state::{self, Known, Unusable};
 use crate::platform::time;
-use rondo_core::config::AccessMode;
+use rondo_core::config::{AccessMode, Token};
 use rondo_core::limits::coordinator::{EPOCH_CHECK_MS, UNKNOWN_DIGEST_CHECK_MS};
 use rondo_core::pool::outcome::not_working;
 use rondo_core::vault::{Digest, token::could_be_token};
@@ -21,10 +21,22 @@ pub struct Client {
     pub token: Rc<str>,
     /// The snapshot it was found in.
     pub known: Rc<Known>,
+    /// Its place among the snapshot's tokens.
+    place: Option<usize>,
     digest: Option<Digest>,
 }
 
 impl Client {
+    /// The token with its rights and limits; `None` in public mode.
+    pub fn record(&self) -> Option<&Token> {
+        self.known.snapshot.tokens.get(self.place?)
+    }
+
+    /// Whether Rondo is open to anyone.
+    pub fn is_public(&self) -> bool {
+        self.known.snapshot.settings.access_mode == AccessMode::Public
+    }
+
     /// Looks the token up again, when a newer snapshot came in since. To be called after every ask, before
     /// anything is sent.
     ///
@@ -37,8 +49,9 @@ impl Client {
         }
         let now = time::now_ms();
         match find(&known, self.digest.as_ref(), now) {
-            Some(token) => {
+            Some((place, token)) => {
                 self.token = token;
+                self.place = place;
                 self.known = known;
                 Ok(())
             }
@@ -47,12 +60,12 @@ impl Client {
     }
 }
 
-/// The token's id, or an empty one where none is needed.
-fn find(known: &Known, digest: Option<&Digest>, now: u64) -> Option<Rc<str>> {
+/// The token's place and id, or an empty one where none is needed.
+fn find(known: &Known, digest: Option<&Digest>, now: u64) -> Option<(Option<usize>, Rc<str>)> {
     let public = known.snapshot.settings.access_mode == AccessMode::Public;
     match digest.and_then(|digest| known.token(digest, now)) {
-        Some(token) => Some(token.id.as_str().into()),
-        None if public => Some("".into()),
+        Some((place, token)) => Some((Some(place), token.id.as_str().into())),
+        None if public => Some((None, "".into())),
         None => None,
     }
 }
@@ -100,18 +113,18 @@ pub async fn authenticate(
     let credential = credential.filter(|text| could_be_token(text));
     let digest = credential.map(|text| known.digest(text));
     let now = time::now_ms();
-    if let Some(token) = find(&known, digest.as_ref(), now) {
-        return Ok(Client { token, known, digest });
+    if let Some((place, token)) = find(&known, digest.as_ref(), now) {
+        return Ok(Client { token, known, place, digest });
     }
     let Some(digest) = digest else { return Err(ApiError::invalid_api_key()) };
     // A snapshot of this very request knows all there is to know.
     if state::confirmed_at() < began && state::may_ask_for(&digest, now, UNKNOWN_DIGEST_CHECK_MS) {
         sync(env).await?;
         if let Some(known) = state::known()
-            && let Some(token) = find(&known, Some(&digest), time::now_ms())
+            && let Some((place, token)) = find(&known, Some(&digest), time::now_ms())
         {
             // A restore brings other keys, under which the old digest means nothing; then it is not found.
-            return Ok(Client { token, known, digest: Some(digest) });
+            return Ok(Client { token, known, place, digest: Some(digest) });
         }
     }
     Err(ApiError::invalid_api_key())

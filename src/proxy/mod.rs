@@ -1,9 +1,12 @@
-//! The data plane: what clients call. One file for each step of a request, `request` takes them in order.
+//! The data plane: what clients call. One file for each step of a request, `course` takes them in order.
 
 mod answer;
 mod ask;
 mod authenticate;
+mod course;
 mod gate;
+mod grants;
+mod lease;
 mod models;
 mod open;
 mod read;

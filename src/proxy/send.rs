@@ -53,8 +53,7 @@ pub async fn send(
     timeouts: &Timeouts,
     watch: &Watch,
 ) -> Result<Sent, Box<Failed>> {
-    let mut ledger =
-        Ledger { grant, sent_at: time::now_ms(), first_event_ms: None, status: 0, limits: Vec::new() };
+    let mut ledger = Ledger::new(grant, body.prompt_tokens);
     let Some(provider) = Provider::find(&ledger.grant.provider) else {
         log::error("provider_unknown", &json!({"provider": ledger.grant.provider, "key": ledger.grant.key}));
         return Err(Box::new(Failed { failure: Failure::silent(Fault::Key), ledger }));
@@ -89,8 +88,13 @@ pub async fn send(
         }
     };
     ledger.status = answer.status;
-    // They change little from one success to the next; a refusal is always read.
-    if !(200..300).contains(&answer.status) || state::are_limits_due(&ledger.grant.key, time::now_ms()) {
+    let now = time::now_ms();
+    // They change little from one success to the next; a refusal is always read, and what nothing is known of.
+    if !(200..300).contains(&answer.status)
+        || ledger.grant.learn
+        || state::are_limits_due(&ledger.grant.key, now)
+    {
+        ledger.headers_ms = Some(now.saturating_sub(ledger.sent_at));
         let said = answer.limit_headers();
         ledger.limits = rate_limits(said.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     }

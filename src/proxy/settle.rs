@@ -5,7 +5,9 @@ use super::state;
 use crate::platform::time;
 use rondo_core::limits::coordinator::SETTLE_FLUSH_MS;
 use rondo_core::limits::workers::WAIT_UNTIL_MS;
-use rondo_core::pool::protocol::{Attempt, AttemptEnd, Grant, RequestEnd, Settle};
+use rondo_core::pool::protocol::{Attempt, AttemptEnd, Grant, Reading, RequestEnd, Settle};
+use rondo_core::wire::headers::LimitReading;
+use rondo_core::wire::usage::Usage;
 use std::rc::Rc;
 
 /// The first pause after a failed delivery; doubles up to `PAUSE_MAX_MS`.
@@ -37,6 +39,17 @@ pub fn request(request: RequestEnd) {
     state::report(Settle { id: state::local_grant(), request: Some(request), ..Settle::default() });
 }
 
+/// Reports what an answer's head said of its key's limits, ahead of the attempt's end: others wait for it.
+pub fn reading(ledger: &Ledger) {
+    let reading = Reading {
+        grant: ledger.grant.id,
+        key: ledger.grant.key.clone(),
+        model: ledger.grant.model.clone(),
+        limits: ledger.limits.clone(),
+    };
+    state::report(Settle { id: state::local_grant(), reading: Some(reading), ..Settle::default() });
+}
+
 /// Sends what waits, after a moment in which another request's ask may take it along (`at_once`: without).
 /// Held by the request's own `wait_until`: an isolate has no timer of its own between requests.
 pub fn deliver(env: &worker::Env, context: &worker::Context, at_once: bool) {
@@ -54,36 +67,68 @@ pub async fn delivery_within(env: &worker::Env, at_once: bool) {
     }
 }
 
-/// One request at a time delivers for all of its isolate: as long as there are reports it stays, so that none
-/// is left without anybody. If the platform ends it before, its turn is over after two rounds, and the next
-/// request that ends takes it.
+/// One request at a time delivers for all of its isolate: as long as there are reports, or leased grants that
+/// may have to go back, it stays, so that none is left without anybody. If the platform ends it before, its turn
+/// is over after two rounds, and the next request that ends takes it.
 async fn delivery(env: &worker::Env, at_once: bool) {
     let from = time::now_ms();
-    if !at_once {
-        loop {
-            time::sleep(SETTLE_FLUSH_MS).await;
-            let now = time::now_ms();
-            if state::outbox(|outbox| outbox.is_empty()) {
-                state::end_delivery();
-                return;
-            }
-            // Timers may be a little early.
-            let waited = state::outbox(|outbox| outbox.has_waited(SETTLE_FLUSH_MS - 10, now));
-            if waited || now.saturating_sub(from) > STAY_MS {
-                break;
-            }
-            state::stay_in_delivery(now);
-        }
-        // From here on whatever ends has a deliverer of its own; all that waits now goes with this one.
-        state::end_delivery();
+    if at_once {
+        send_waiting(env, from).await;
+        return;
     }
+    while attend(from).await {
+        send_waiting(env, from).await;
+        // Whoever ended meanwhile has taken over; else what is leased still needs somebody.
+        if !state::has_business() || !state::begin_delivery(time::now_ms()) {
+            return;
+        }
+    }
+}
+
+/// Stays until a report has waited long enough to be sent by itself (true), or until there is nothing left to
+/// stay for, or another deliverer (false). What is leased and not used is given back meanwhile.
+async fn attend(from: u64) -> bool {
+    loop {
+        // After a while the turn is free for the next request that ends: it has its whole time before it.
+        let handing_over = time::now_ms().saturating_sub(from) > STAY_MS;
+        if handing_over {
+            state::end_delivery();
+        }
+        time::sleep(SETTLE_FLUSH_MS).await;
+        let now = time::now_ms();
+        if handing_over && !state::begin_delivery(now) {
+            return false;
+        }
+        let last = now.saturating_sub(from) > TRY_FOR_MS;
+        state::leases(|leases| if last { leases.give_all_back() } else { leases.tend(now) });
+        if !state::has_business() {
+            state::end_delivery();
+            return false;
+        }
+        // Timers may be a little early.
+        if last || state::outbox(|outbox| outbox.has_waited(SETTLE_FLUSH_MS - 10, now)) {
+            // From here on whatever ends has a deliverer of its own; all that waits now goes with this one.
+            state::end_delivery();
+            return true;
+        }
+        state::stay_in_delivery(now);
+    }
+}
+
+/// Sends what waits now. What comes meanwhile is other requests', whose next ask or deliverer takes it along.
+async fn send_waiting(env: &worker::Env, from: u64) {
+    let begun = time::now_ms();
     let mut pause = PAUSE_MS;
     while state::outbox(|outbox| outbox.has_waited(0, time::now_ms())) {
         if matches!(ask(env, None, Vec::new()).await, Asked::Answered(_)) {
+            let now = time::now_ms();
+            if !state::outbox(|outbox| outbox.has_waited(now.saturating_sub(begun), now)) {
+                return;
+            }
             continue;
         }
         if time::now_ms().saturating_sub(from) + pause > TRY_FOR_MS {
-            break;
+            return;
         }
         time::sleep(pause).await;
         pause = (2 * pause).min(PAUSE_MAX_MS);
@@ -101,12 +146,29 @@ pub struct Ledger {
     /// The upstream's status.
     pub status: u16,
     /// Its rate-limit headers.
-    pub limits: Vec<rondo_core::wire::headers::LimitReading>,
+    pub limits: Vec<LimitReading>,
+    /// From sending to the answer's head, when those headers were read.
+    pub headers_ms: Option<u64>,
+    /// The prompt's tokens as estimated before sending.
+    pub prompt_estimate: u64,
 }
 
 impl Ledger {
+    /// Of an attempt that is sent now.
+    pub fn new(grant: Grant, prompt_estimate: u64) -> Self {
+        Self {
+            grant,
+            sent_at: time::now_ms(),
+            first_event_ms: None,
+            status: 0,
+            limits: Vec::new(),
+            headers_ms: None,
+            prompt_estimate,
+        }
+    }
+
     /// The report of this attempt's end.
-    pub fn close(&self, end: AttemptEnd, usage: rondo_core::wire::usage::Usage, now: u64) -> Attempt {
+    pub fn close(&self, end: AttemptEnd, usage: Usage, now: u64) -> Attempt {
         Attempt {
             key: self.grant.key.clone(),
             model: self.grant.model.clone(),
@@ -116,8 +178,8 @@ impl Ledger {
             retry_after_ms: None,
             limits: self.limits.clone(),
             quota: None,
-            headers_ms: None,
-            prompt_estimate: 0,
+            headers_ms: self.headers_ms,
+            prompt_estimate: self.prompt_estimate,
             duration_ms: now.saturating_sub(self.sent_at),
             first_event_ms: self.first_event_ms,
         }

@@ -8,6 +8,7 @@ use rondo_core::limits::coordinator::{
 };
 use rondo_core::limits::promised;
 use rondo_core::pool::fallback::Fallback;
+use rondo_core::pool::lease::Leases;
 use rondo_core::pool::outbox::Outbox;
 use rondo_core::pool::protocol::{LOCAL_GRANT, Settle};
 use rondo_core::pool::providers::Provider;
@@ -43,10 +44,10 @@ impl Known {
         self.keyring.digest.digest(Domain::Token, token)
     }
 
-    /// The token with that digest, if it is accepted at that time.
-    pub fn token(&self, digest: &Digest, now: u64) -> Option<&Token> {
+    /// The token with that digest and its place in the snapshot, if it is accepted at that time.
+    pub fn token(&self, digest: &Digest, now: u64) -> Option<(usize, &Token)> {
         let at = *self.tokens.get(digest.as_bytes())?;
-        self.snapshot.tokens.get(at).filter(|token| token.is_live(now))
+        self.snapshot.tokens.get(at).filter(|token| token.is_live(now)).map(|token| (at, token))
     }
 }
 
@@ -59,6 +60,7 @@ struct State {
     silent_until: u64,
     outbox: Outbox,
     fallback: Fallback,
+    leases: Leases,
     /// Digests that were unknown, and when the epoch was asked for on their account.
     strangers: HashMap<[u8; 32], u64>,
     /// Upstream addresses by provider and key's base, as variables do not change within an isolate.
@@ -77,6 +79,7 @@ thread_local! {
         silent_until: 0,
         outbox: Outbox::default(),
         fallback: Fallback::default(),
+        leases: Leases::default(),
         strangers: HashMap::new(),
         addresses: HashMap::new(),
         ids: (0, 0),
@@ -146,6 +149,8 @@ pub fn install(env: &worker::Env, snapshot: Snapshot, now: u64) -> Result<Rc<Kno
         }
         state.confirmed_at = now;
     });
+    let version = version();
+    leases(|leases| leases.install(version));
     Ok(known)
 }
 
@@ -179,16 +184,18 @@ pub fn silent_until(until: u64) {
     with(|state| state.silent_until = until);
 }
 
-/// Whether this unknown digest is a reason to ask for the epoch: at most once in `every` milliseconds. The
-/// memory is bounded; when it is full of recent ones the answer is no.
+/// Whether this unknown digest is a reason to ask for the epoch: at most once in `every` milliseconds, but also
+/// while that is not answered yet, since a new token may be used by many requests at once. The memory is bounded;
+/// when it is full of recent ones the answer is no.
 pub fn may_ask_for(digest: &Digest, now: u64, every: u64) -> bool {
     with(|state| {
+        let confirmed_at = state.confirmed_at;
         if let Some(asked) = state.strangers.get_mut(digest.as_bytes()) {
             let due = now.saturating_sub(*asked) >= every;
             if due {
                 *asked = now;
             }
-            return due;
+            return due || confirmed_at < *asked;
         }
         if state.strangers.len() >= UNKNOWN_DIGESTS_KEPT {
             state.strangers.retain(|_, asked| now.saturating_sub(*asked) < every);
@@ -204,6 +211,18 @@ pub fn may_ask_for(digest: &Digest, now: u64, every: u64) -> bool {
 /// Works with the reports not yet acknowledged.
 pub fn outbox<T>(f: impl FnOnce(&mut Outbox) -> T) -> T {
     with(|state| f(&mut state.outbox))
+}
+
+/// Works with the leases. What they give back becomes a report.
+pub fn leases<T>(f: impl FnOnce(&mut Leases) -> T) -> T {
+    let (value, back) = with(|state| (f(&mut state.leases), state.leases.take_back()));
+    back.iter().for_each(super::settle::unused);
+    value
+}
+
+/// Whether there is anything that must not be left without a deliverer: reports, or grants to give back.
+pub fn has_business() -> bool {
+    with(|state| !state.outbox.is_empty() || !state.leases.is_empty())
 }
 
 /// Puts a report into the outbox.
@@ -242,10 +261,10 @@ pub fn address(env: &worker::Env, provider: &'static Provider, key_base: Option<
     address
 }
 
-/// A number that no other request of any isolate has: random per isolate, then counted.
-fn next_id() -> (u64, u64) {
-    with(|state| {
-        if state.ids.0 == 0 {
+impl State {
+    /// The isolate's random number, never 0, and the count.
+    fn ids(&mut self) -> &mut (u64, u64) {
+        if self.ids.0 == 0 {
             let seed = random::bytes::<16>().unwrap_or_else(|_| {
                 let [a, b, c, d, e, f, g, h] = time::now_ms().to_le_bytes();
                 [a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h]
@@ -253,14 +272,27 @@ fn next_id() -> (u64, u64) {
             let both = u128::from_le_bytes(seed);
             #[allow(clippy::cast_possible_truncation, reason = "two halves of the same random number")]
             let halves = ((both as u64) | 1, (both >> 64) as u64);
-            state.ids = halves;
-            if state.fallback.is_empty() {
-                state.fallback = Fallback::new(halves.1);
+            self.ids = halves;
+            if self.fallback.is_empty() {
+                self.fallback = Fallback::new(halves.1);
             }
         }
-        state.ids.1 = state.ids.1.wrapping_add(1);
-        state.ids
+        &mut self.ids
+    }
+}
+
+/// A number that no other request of any isolate has: random per isolate, then counted.
+fn next_id() -> (u64, u64) {
+    with(|state| {
+        let ids = state.ids();
+        ids.1 = ids.1.wrapping_add(1);
+        *ids
     })
+}
+
+/// The number by which the Coordinator tells isolates apart: never 0, and JavaScript's numbers hold it.
+pub fn asker() -> u64 {
+    with(|state| state.ids().0 & ((1 << 53) - 1))
 }
 
 /// What makes a request id unlike any other.

@@ -8,6 +8,7 @@ use crate::platform::fetch::Abort;
 use crate::platform::race::{First, race, within};
 use crate::platform::streams::{Channel, Lost, Reader, Sink, Source};
 use crate::platform::time;
+use js_sys::Uint8Array;
 use rondo_core::config::{Metering, Timeouts};
 use rondo_core::limits::grant::RENEW_EVERY_MS;
 use rondo_core::pool::protocol::{AttemptEnd, Fault};
@@ -46,27 +47,43 @@ pub struct Telling {
     pub timeouts: Timeouts,
 }
 
-/// Starts the stream and gives what the client reads.
-///
-/// # Errors
-/// When the platform makes no pipe.
-pub fn start(
-    env: &worker::Env,
-    context: &worker::Context,
-    begun: Begun,
-    telling: Telling,
-) -> Result<Source, Lost> {
-    let Begun { head, source, meter, abort, ledger, answer: _ } = begun;
+/// The pump from the upstream to the client, and the branch that is read along.
+struct Plumbing {
+    channel: Channel,
+    pipe: JsFuture,
+    reader: Option<Reader>,
+    branch: Option<Source>,
+}
+
+fn plumb(head: &[Uint8Array], source: &Source, metering: Metering) -> Result<Plumbing, Lost> {
     let channel = Channel::new()?;
-    for chunk in &head {
+    for chunk in head {
         channel.sink.queue(chunk)?;
     }
-    let (pipe, reader, branch) = match telling.metering {
+    let (pipe, reader, branch) = match metering {
         Metering::Exact => {
             let (passed, read) = source.tee()?;
             (passed.pipe(&channel.sink)?, Some(read.reader()?), Some(read))
         }
         Metering::Estimate => (source.pipe(&channel.sink)?, None, None),
+    };
+    Ok(Plumbing { channel, pipe, reader, branch })
+}
+
+/// Starts the stream and gives what the client reads.
+///
+/// # Errors
+/// When the platform makes no pipe; then the attempt is to be reported by its ledger.
+pub fn start(
+    env: &worker::Env,
+    context: &worker::Context,
+    begun: Begun,
+    telling: Telling,
+) -> Result<Source, Box<Ledger>> {
+    let Begun { head, source, meter, abort, ledger, answer: _ } = begun;
+    let Ok(Plumbing { channel, pipe, reader, branch }) = plumb(&head, &source, telling.metering) else {
+        abort.abort();
+        return Err(Box::new(ledger));
     };
     let follower = Follower {
         env: env.clone(),
@@ -268,9 +285,13 @@ impl Follower {
                 (end, concluded.usage(&self.telling, unmetered && end == AttemptEnd::Ok))
             }
             Concluded::Document(_) => {
-                // A document can't say that it is cut; a broken connection can.
+                // A document can't say that it is cut; a broken connection can. Whether there is anybody to
+                // tell shows whose fault it was.
+                let taken = within(LAST_MS, self.sink.write(b"\n")).await;
                 self.sink.abort();
-                (AttemptEnd::Failed(fault), concluded.usage(&self.telling, false))
+                let theirs = self.upstream_lost || fault == Fault::Timeout || matches!(taken, Some(Ok(())));
+                let end = if theirs { AttemptEnd::Failed(fault) } else { AttemptEnd::Cut };
+                (end, concluded.usage(&self.telling, false))
             }
         };
         self.give_up();

@@ -10,6 +10,7 @@ pub mod fallback;
 pub mod faults;
 pub mod keys;
 pub mod kinship;
+pub mod lease;
 pub mod limiter;
 pub mod line;
 pub mod models;

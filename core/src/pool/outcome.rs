@@ -1,7 +1,7 @@
 //! What the client is told when its request can't be served: the pool's refusals and the last failure, as one
 //! honest answer.
 
-use super::protocol::{Fault, RefusedWhy};
+use super::protocol::{Allowance, Fault, Left, RefusedWhy, Waiting};
 use crate::wire::errors::{ApiError, UpstreamError, client_error};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -48,21 +48,25 @@ pub fn is_answer(body: &[u8]) -> bool {
     serde_json::from_slice::<Shape>(body).is_ok_and(|shape| shape.choices.is_some() && shape.error.is_none())
 }
 
-/// The answer when no further attempt is made after this failure.
+/// The answer when no further attempt is made after this failure. Retrying has one owner: Rondo has tried as
+/// often as it may, so the client is told not to.
 #[must_use]
 pub fn after(failure: Failure) -> ApiError {
+    ApiError { should_retry: Some(false), ..told(failure) }
+}
+
+fn told(failure: Failure) -> ApiError {
     let Failure { fault, status, error, retry_after_ms } = failure;
     match fault {
-        // The client's own fault: the upstream's words, and no point in asking again.
-        Fault::Client => ApiError { should_retry: Some(false), ..client_error(status, error) },
-        Fault::Model => ApiError { should_retry: Some(false), ..client_error(404, error) },
+        // The client's own fault: the upstream's words.
+        Fault::Client => client_error(status, error),
+        Fault::Model => client_error(404, error),
         Fault::Key => client_error(401, error),
         Fault::Payment => unavailable(client_error(402, error)),
         Fault::Path => ApiError::path_blocked(),
         Fault::Quota => ApiError::rate_limited(retry_after_ms.unwrap_or(QUOTA_RETRY_MS)),
         Fault::Queue => ApiError {
             retry_after_ms: Some(retry_after_ms.unwrap_or(QUEUE_RETRY_MS)),
-            should_retry: Some(true),
             ..client_error(429, error)
         },
         Fault::Timeout => ApiError::upstream_timeout(),
@@ -99,20 +103,105 @@ pub fn refused(why: RefusedWhy, asked: Option<&str>, last: Option<Failure>) -> A
     }
 }
 
-/// 429 when capacity is back in so many milliseconds. The last failure says more when the upstream is crowded.
+/// The answer when what the request waits for comes too late for it: 429, or 503 for an outage, both with the
+/// time when another try is worth it. The last failure says more where it was the upstream's.
 #[must_use]
-pub fn wait_too_long(after_ms: u64, last: Option<Failure>) -> ApiError {
+pub fn wait_too_long(
+    after_ms: u64,
+    why: Waiting,
+    allowance: Option<&Allowance>,
+    last: Option<Failure>,
+) -> ApiError {
+    let after_ms = after_ms.max(1);
+    let own = match why {
+        Waiting::Token => token_limited(after_ms, allowance),
+        Waiting::Address => address_limited(after_ms),
+        Waiting::Outage => outage(after_ms),
+        Waiting::Quota => ApiError::rate_limited(after_ms),
+    };
     match last {
-        Some(last) if !matches!(last.fault, Fault::Quota | Fault::Key | Fault::Payment) => {
+        Some(last)
+            if matches!(why, Waiting::Quota | Waiting::Outage)
+                && !matches!(last.fault, Fault::Quota | Fault::Key | Fault::Payment) =>
+        {
             let answer = after(last);
             if matches!(answer.status, 429 | 503) {
-                ApiError { retry_after_ms: Some(after_ms.max(1)), ..answer }
+                // The time is true: whoever obeys it is served.
+                ApiError { retry_after_ms: own.retry_after_ms, should_retry: own.should_retry, ..answer }
             } else {
                 answer
             }
         }
-        _ => ApiError::rate_limited(after_ms.max(1)),
+        _ => own,
     }
+}
+
+/// 429: the token's own limit, named if it is known which.
+fn token_limited(after_ms: u64, allowance: Option<&Allowance>) -> ApiError {
+    let what = allowance.into_iter().flat_map(limits_of).min_by_key(|(_, _, left)| {
+        // Of a limit of zero everything is used.
+        left.remaining.saturating_mul(1_000_000).checked_div(left.limit).unwrap_or(0)
+    });
+    let seconds = after_ms.div_ceil(1000);
+    let named = match what {
+        // With all of it left it is the one that is not told: how many may be under way at once.
+        Some((_, words, left)) if left.remaining < left.limit => {
+            format!("{} {words}; try again in {seconds} s", left.limit)
+        }
+        _ => format!("it has as many requests under way as it may; try again in {seconds} s"),
+    };
+    ApiError::token_limited(&named, after_ms)
+}
+
+/// 429: a client address's limit, in public mode.
+fn address_limited(after_ms: u64) -> ApiError {
+    let seconds = after_ms.div_ceil(1000);
+    let message =
+        format!("The limit for requests from one address is reached for yours. Try again in {seconds} s.");
+    ApiError { message: message.into(), ..ApiError::rate_limited(after_ms) }
+}
+
+/// 503: the upstream fails for everybody, so nothing is sent until then.
+fn outage(after_ms: u64) -> ApiError {
+    let message = format!(
+        "The upstream is failing for every key of the pool at the moment. Try again in {} s.",
+        after_ms.div_ceil(1000)
+    );
+    ApiError {
+        status: 503,
+        message: message.into(),
+        should_retry: ApiError::rate_limited(after_ms).should_retry,
+        retry_after_ms: Some(after_ms),
+        ..ApiError::upstream_unavailable()
+    }
+}
+
+/// The limits that are there: their names in `x-ratelimit-*`, in words, and how they stand.
+fn limits_of(allowance: &Allowance) -> impl Iterator<Item = (&'static str, &'static str, Left)> + use<> {
+    let Allowance { requests_minute, tokens_minute, tokens_day, tokens_month } = *allowance;
+    [
+        ("requests-minute", "requests a minute", requests_minute),
+        ("tokens-minute", "tokens a minute", tokens_minute),
+        ("tokens-day", "tokens a day", tokens_day),
+        ("tokens-month", "tokens a month", tokens_month),
+    ]
+    .into_iter()
+    .filter_map(|(name, words, left)| Some((name, words, left?)))
+}
+
+/// The `x-ratelimit-*` headers of a token's own limits, resets in seconds.
+#[must_use]
+pub fn allowance_headers(allowance: &Allowance) -> Vec<(String, String)> {
+    limits_of(allowance)
+        .flat_map(|(name, _, left)| {
+            let reset = format!("{}.{:03}", left.reset_ms / 1000, left.reset_ms % 1000);
+            [
+                (format!("x-ratelimit-limit-{name}"), left.limit.to_string()),
+                (format!("x-ratelimit-remaining-{name}"), left.remaining.to_string()),
+                (format!("x-ratelimit-reset-{name}"), reset),
+            ]
+        })
+        .collect()
 }
 
 /// 413: no key's quota can ever hold this request, so neither waiting nor another try helps.
@@ -130,7 +219,6 @@ pub fn too_large(tokens: u64, limit: u64) -> ApiError {
         code: "request_too_large".into(),
         should_retry: Some(false),
         retry_after_ms: None,
-        ..ApiError::rate_limited(0)
     }
 }
 
@@ -168,96 +256,5 @@ fn unavailable(answer: ApiError) -> ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failure(fault: Fault, status: u16) -> Failure {
-        let error =
-            UpstreamError { message: "words".into(), kind: "kind".into(), ..UpstreamError::default() };
-        Failure { status, error, ..Failure::silent(fault) }
-    }
-
-    #[test]
-    fn each_fault_ends_in_its_status() {
-        for (fault, status, told) in [
-            (Fault::Client, 400, 400),
-            (Fault::Client, 422, 422),
-            (Fault::Model, 404, 404),
-            (Fault::Key, 401, 502),
-            (Fault::Payment, 402, 503),
-            (Fault::Path, 403, 502),
-            (Fault::Quota, 429, 429),
-            (Fault::Queue, 429, 429),
-            (Fault::Timeout, 0, 504),
-            (Fault::Lost, 0, 502),
-            (Fault::Upstream, 500, 500),
-            (Fault::Upstream, 503, 503),
-            (Fault::Upstream, 408, 504),
-            (Fault::Upstream, 429, 429),
-            (Fault::Upstream, 302, 502),
-            (Fault::Upstream, 200, 502),
-        ] {
-            let answer = after(failure(fault, status));
-            assert_eq!(answer.status, told, "{fault:?} {status}");
-            if matches!(answer.status, 429 | 503) {
-                assert!(answer.retry_after_ms.is_some(), "{fault:?} {status} says when to come back");
-            }
-        }
-    }
-
-    #[test]
-    fn the_clients_own_fault_is_told_in_the_upstreams_words_and_not_retried() {
-        let answer = after(failure(Fault::Client, 400));
-        assert_eq!((answer.message.as_ref(), answer.kind.as_ref()), ("words", "kind"));
-        assert_eq!(answer.should_retry, Some(false));
-    }
-
-    #[test]
-    fn a_stated_wait_is_passed_on() {
-        let quota = Failure { retry_after_ms: Some(7_500), ..failure(Fault::Quota, 429) };
-        assert_eq!(after(quota).retry_after_ms, Some(7_500));
-        assert_eq!(wait_too_long(9_000, None).retry_after_ms, Some(9_000));
-        assert_eq!(wait_too_long(9_000, Some(failure(Fault::Queue, 429))).retry_after_ms, Some(9_000));
-        assert_eq!(wait_too_long(9_000, Some(failure(Fault::Lost, 0))).status, 502);
-    }
-
-    #[test]
-    fn refusals_say_what_to_do() {
-        for (why, last, status, code) in [
-            (RefusedWhy::Token, None, 401, "invalid_api_key"),
-            (RefusedWhy::NoActiveKey, None, 503, "no_active_keys"),
-            (RefusedWhy::KeysExhausted, None, 503, "no_active_keys"),
-            (RefusedWhy::KeysExhausted, Some(failure(Fault::Key, 401)), 503, "no_active_keys"),
-            (RefusedWhy::KeysExhausted, Some(failure(Fault::Upstream, 500)), 500, ""),
-            (RefusedWhy::NoModel, None, 404, "model_not_found"),
-            (RefusedWhy::ModelNotAllowed, None, 403, "model_not_allowed"),
-            (RefusedWhy::ModelMissing, None, 400, "missing_required_parameter"),
-            (RefusedWhy::PoolEmpty, None, 503, "model_pool_empty"),
-        ] {
-            let answer = refused(why, Some("m"), last);
-            assert_eq!((answer.status, answer.code.as_ref()), (status, code), "{why:?}");
-            assert_eq!(answer.retry_after_ms.is_some(), status == 503, "{why:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_sound_completion_is_an_answer() {
-        assert!(is_answer(br#"{"choices":[],"error":null}"#));
-        for body in
-            ["", "{}", "[]", "<html>", r#"{"choices":[]"#, r#"{"choices":[],"error":{"message":"x"}}"#]
-        {
-            assert!(!is_answer(body.as_bytes()), "{body}");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let answer = not_working("D1 is not bound", Some("DB"));
-        assert_eq!(
-            (answer.status, answer.code.as_ref(), answer.param.as_ref()),
-            (503, "not_configured", "DB")
-        );
-        assert!(answer.message.contains("D1 is not bound"));
-        assert_eq!(not_working("it fails", None).code, "not_ready");
-    }
-}
+#[path = "outcome_tests.rs"]
+mod tests;
