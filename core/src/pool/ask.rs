@@ -3,6 +3,7 @@
 use super::burden::Burden;
 use super::decisions::{Decision, Outcome, PassedOver};
 use super::grant::Wanted;
+use super::line::{self, Seeker};
 use super::models::Model;
 use super::pick::{Need, Seen};
 use super::protocol::{Answer, Ask, Given, RefusedWhy, VERSION, Waiting, Want};
@@ -138,18 +139,23 @@ impl Pool {
             Ok(tries) => tries,
             Err(given) => return given,
         };
-        let numbers: Vec<u32> = tries.iter().map(|one| one.number).collect();
+        let models = line::mask(tries.iter().map(|one| one.number));
         let expected = tries.iter().map(|one| one.expected).max().unwrap_or(1).max(1);
-        let shape = (want.prompt_tokens, want.max_completion_tokens);
-        let place = self.line.place(now, want.ticket, &want.token, &numbers, expected, shape);
-        let before = self.line.ahead(place, &numbers);
+        let seeker = Seeker {
+            ticket: want.ticket,
+            token: &want.token,
+            models,
+            tokens: expected,
+            shape: (want.prompt_tokens, want.max_completion_tokens),
+        };
+        let (place, waited) = self.line.place(now, &seeker);
+        let before = self.line.ahead(place, models);
         let ahead = before.waiting;
         let mean = (before.tokens + expected) / (ahead + 1);
         *stood_behind = ahead;
-        let wanted =
-            Wanted { now, want, tries: &tries, numbers: &numbers, place, expected, mean, ahead, first };
+        let wanted = Wanted { now, want, tries: &tries, seeker: &seeker, place, waited, mean, ahead, first };
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.
-        let burden = if ahead == 0 { Burden::default() } else { self.burden(now, &tries, &numbers, place) };
+        let burden = if ahead == 0 { Burden::default() } else { self.burden(now, &tries, models, place) };
         {
             // A rest for the upstream's sake is respected as long as somebody else can serve.
             for soft in [true, false] {

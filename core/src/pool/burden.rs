@@ -3,7 +3,7 @@
 //! large request at the head keeps the one group that fills for it, and small ones go on with the others.
 
 use super::ask::Try;
-use super::line::Place;
+use super::line::{self, Mask, Place};
 use super::state::Pool;
 
 /// So many of those before are worked out one by one; beyond, the line as a whole is.
@@ -42,12 +42,14 @@ impl Burden {
 
 impl Pool {
     /// What those before that place will take.
-    pub(super) fn burden(&self, now: u64, tries: &[Try], numbers: &[u32], place: Place) -> Burden {
+    pub(super) fn burden(&self, now: u64, tries: &[Try], mask: Mask, place: Place) -> Burden {
         let mut burden = Burden::default();
         let groups = self.usable_groups(now, tries);
-        for (models, reserved) in self.line.before(place, numbers, WORKED_OUT) {
+        for (models, reserved) in self.line.first(place, mask, WORKED_OUT) {
             let mut soonest: Option<(u64, usize, usize)> = None;
-            for (model, one) in tries.iter().enumerate().filter(|(_, one)| models.contains(&one.number)) {
+            for (model, one) in
+                tries.iter().enumerate().filter(|(_, one)| models & line::mask([one.number]) != 0)
+            {
                 for group in &groups {
                     let at = self.when_behind(one, *group, burden.on(model, *group), reserved, now);
                     if soonest.is_none_or(|(best, _, _)| at < best) {

@@ -3,7 +3,7 @@
 use super::ask::Try;
 use super::breaker::Gate;
 use super::burden::{Burden, Taken};
-use super::line::Place;
+use super::line::{Place, Seeker};
 use super::pick::{Fits, Need, Seen};
 use super::protocol::{Given, Grant, GrantId, Want};
 use super::state::{Open, Pool, new_quota};
@@ -20,12 +20,12 @@ pub(super) struct Wanted<'a> {
     pub want: &'a Want,
     /// The models to try, in order.
     pub tries: &'a [Try],
-    /// Their numbers.
-    pub numbers: &'a [u32],
-    /// Its place in the line.
+    /// How it stands in the line.
+    pub seeker: &'a Seeker<'a>,
+    /// Its place there.
     pub place: Place,
-    /// Tokens it is expected to use.
-    pub expected: u64,
+    /// Whether it has waited, or was told to come back: then it is held to no estimate.
+    pub waited: bool,
     /// The mean of what it and those before it are expected to use.
     pub mean: u64,
     /// Requests that stand before it.
@@ -204,8 +204,8 @@ impl Pool {
 
     /// A request that got its grant: its place is given up, and the answer may hold more.
     pub(super) fn with_more(&mut self, wanted: &Wanted<'_>, one: &Try, grant: Grant) -> Given {
-        let Wanted { now, want, place, expected, ahead, .. } = *wanted;
-        self.line.serve(place, &want.token, expected);
+        let Wanted { now, want, place, ahead, .. } = *wanted;
+        self.line.serve(place, &want.token, wanted.seeker.tokens);
         let mut grants = vec![grant];
         if want.attempts_left < self.snapshot.settings.attempt_budget {
             // Candidates, should the first fail too: of other keys. They are the same client's request.

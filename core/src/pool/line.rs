@@ -8,7 +8,7 @@
 //! number (the ticket), and lapses when nobody asks for it in time. Who was refused with a time to come back is
 //! kept as a promise: the same token's next request takes over that place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Places kept at the most; beyond it a request is refused with the time it would take.
 const PLACES: usize = 4_096;
@@ -31,13 +31,31 @@ pub type Shape = (u64, Option<u64>);
 /// Where a request stands: by tag, then by arrival.
 pub type Place = (u64, u64);
 
+/// A set of models, by their numbers. Two numbers may share a bit: then a request counts as one for a model that
+/// it is not for, and is waited for in vain, no more.
+pub type Mask = u64;
+
+/// The set of those models.
+#[must_use]
+pub fn mask(numbers: impl IntoIterator<Item = u32>) -> Mask {
+    numbers.into_iter().fold(0, |mask, number| mask | 1 << (number % 64))
+}
+
+/// What scans look at, in order of places and side by side in memory.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    place: Place,
+    models: Mask,
+    /// Tokens that it is expected to use.
+    tokens: u64,
+    /// Tokens that are reserved for it; of a promise, its moment.
+    other: u64,
+}
+
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
     token: String,
-    models: Vec<u32>,
-    tokens: u64,
-    reserved: u64,
     expires_at: u64,
 }
 
@@ -45,9 +63,6 @@ struct Waiter {
 struct Promise {
     token: String,
     shape: Shape,
-    models: Vec<u32>,
-    tokens: u64,
-    due: u64,
 }
 
 /// What stands before a request.
@@ -59,14 +74,31 @@ pub struct Ahead {
     pub tokens: u64,
 }
 
+/// What a request asks for a place with.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeker<'a> {
+    /// Its ticket, if it has one.
+    pub ticket: Option<u64>,
+    /// Its client token.
+    pub token: &'a str,
+    /// The models it may use.
+    pub models: Mask,
+    /// Tokens it is expected to use.
+    pub tokens: u64,
+    /// What it is recognised by.
+    pub shape: Shape,
+}
+
 /// The line.
 #[derive(Debug, Default)]
 pub struct Line {
-    waiters: BTreeMap<Place, Waiter>,
+    spots: Vec<Spot>,
+    waiters: HashMap<Place, Waiter>,
     tickets: HashMap<u64, Place>,
-    promises: BTreeMap<Place, Promise>,
+    promised: Vec<Spot>,
+    promises: HashMap<Place, Promise>,
     /// The promises to each token and shape.
-    returning: HashMap<(String, Shape), Vec<Place>>,
+    returning: HashMap<(String, Shape), Vec<(Place, u64)>>,
     /// How far each token's own line reaches.
     reach: HashMap<String, u64>,
     /// How far the service has come.
@@ -77,104 +109,100 @@ pub struct Line {
 }
 
 impl Line {
-    /// The place of a request: its ticket's, that of a promise to its token, or a new one at the end of its
-    /// token's line. It is only held once [`Line::hold`] says so.
-    pub fn place(
-        &mut self,
-        now: u64,
-        ticket: Option<u64>,
-        token: &str,
-        models: &[u32],
-        tokens: u64,
-        shape: Shape,
-    ) -> Place {
-        if let Some(place) = ticket.and_then(|ticket| self.tickets.get(&ticket)) {
-            return *place;
+    /// The place of a request, and whether it has waited for it: its ticket's, that of a promise, or a new one at
+    /// the end of its token's line. It is only held once [`Line::hold`] says so.
+    pub fn place(&mut self, now: u64, seeker: &Seeker<'_>) -> (Place, bool) {
+        if let Some(place) = seeker.ticket.and_then(|ticket| self.tickets.get(&ticket)) {
+            return (*place, true);
         }
-        let known = self.returning.get_mut(&(token.to_owned(), shape));
-        let promised = known.and_then(|places| {
-            let at = places.iter().position(|place| {
-                self.promises
-                    .get(place)
-                    .is_some_and(|promise| promise.due <= now + EARLY_MS && overlap(&promise.models, models))
-            })?;
-            Some(places.swap_remove(at))
-        });
-        if let Some(place) = promised {
-            self.forget_promise(place);
-            self.taken_up(true);
-            return place;
+        if !self.promises.is_empty() {
+            let known = self.returning.get(&(seeker.token.to_owned(), seeker.shape));
+            let due = known.into_iter().flatten().find(|(_, due)| *due <= now + EARLY_MS);
+            if let Some((place, _)) = due.copied() {
+                self.forget_promise(place);
+                self.taken_up(true);
+                return (place, true);
+            }
         }
-        let from = self.reach.get(token).map_or(self.served, |reach| self.served.max(*reach));
+        let from = self.reach.get(seeker.token).map_or(self.served, |reach| self.served.max(*reach));
         self.arrivals += 1;
-        (from + REQUEST_COST + tokens, self.arrivals)
+        ((from + REQUEST_COST + seeker.tokens, self.arrivals), seeker.ticket.is_some())
     }
 
     /// What waits before that place and wants one of those models.
     #[must_use]
-    pub fn ahead(&self, place: Place, models: &[u32]) -> Ahead {
+    pub fn ahead(&self, place: Place, models: Mask) -> Ahead {
         let mut ahead = Ahead::default();
-        for (_, waiter) in self.waiters.range(..place).filter(|(_, waiter)| overlap(&waiter.models, models)) {
+        for spot in self.before(place, models) {
             ahead.waiting += 1;
-            ahead.tokens += waiter.tokens;
+            ahead.tokens += spot.tokens;
         }
         ahead
     }
 
-    /// How many of those who were promised a time until `by` will come, and stand before that place.
-    #[must_use]
-    pub fn promised(&self, place: Place, models: &[u32], by: u64) -> u64 {
-        let before = |promise: &&Promise| promise.due <= by && overlap(&promise.models, models);
-        let promised = self.promises.range(..place).map(|(_, promise)| promise).filter(before).count() as u64;
-        // Not everyone who is told to come back does.
-        (promised * self.kept.unwrap_or(512)).div_ceil(1_024)
+    fn before(&self, place: Place, models: Mask) -> impl Iterator<Item = &Spot> {
+        self.spots
+            .iter()
+            .take_while(move |spot| spot.place < place)
+            .filter(move |spot| spot.models & models != 0)
     }
 
     /// The first of those that wait before that place for one of those models: which models, and what they reserve.
-    pub fn before<'a>(
-        &'a self,
-        place: Place,
-        models: &'a [u32],
-        most: usize,
-    ) -> impl Iterator<Item = (&'a [u32], u64)> {
-        self.waiters
-            .range(..place)
-            .filter(|(_, waiter)| overlap(&waiter.models, models))
-            .take(most)
-            .map(|(_, waiter)| (waiter.models.as_slice(), waiter.reserved))
+    pub fn first(&self, place: Place, models: Mask, most: usize) -> impl Iterator<Item = (Mask, u64)> {
+        self.before(place, models).take(most).map(|spot| (spot.models, spot.other))
+    }
+
+    /// The moments promised to those who stand before that place and will come, in order: not everyone does.
+    #[must_use]
+    pub fn promised(&self, place: Place, models: Mask) -> Promised {
+        let mut dues: Vec<u64> = self
+            .promised
+            .iter()
+            .take_while(|spot| spot.place < place)
+            .filter(|spot| spot.models & models != 0)
+            .map(|spot| spot.other)
+            .collect();
+        dues.sort_unstable();
+        Promised { dues, kept: self.kept.unwrap_or(512) }
     }
 
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiters.is_empty()
+        self.spots.is_empty()
     }
 
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.waiters.len()
+        self.spots.len()
     }
 
-    /// Keeps the place until the request is to ask again; `tokens` is what it is expected to use, and what is
-    /// reserved for it. False when the line is too long.
+    /// Keeps the place, under that ticket and with so much reserved in the end, until the request is to ask
+    /// again. False when the line is too long.
     pub fn hold(
         &mut self,
         place: Place,
         ticket: u64,
-        token: &str,
-        models: &[u32],
-        (tokens, reserved): (u64, u64),
+        seeker: &Seeker<'_>,
+        reserved: u64,
         until: u64,
     ) -> bool {
-        if self.waiters.len() >= PLACES && !self.waiters.contains_key(&place) {
+        let expires_at = until + GRACE_MS;
+        if let Some(waiter) = self.waiters.get_mut(&place) {
+            waiter.expires_at = expires_at;
+            return true;
+        }
+        if self.spots.len() >= PLACES {
             return false;
         }
         self.tickets.insert(ticket, place);
-        self.extend(token, place.0);
-        let expires_at = until + GRACE_MS;
-        let (token, models) = (token.to_owned(), models.to_vec());
-        self.waiters.insert(place, Waiter { ticket, token, models, tokens, reserved, expires_at });
+        self.extend(seeker.token, place.0);
+        self.waiters.insert(place, Waiter { ticket, token: seeker.token.to_owned(), expires_at });
+        insert(
+            &mut self.spots,
+            Spot { place, models: seeker.models, tokens: seeker.tokens, other: reserved },
+        );
         true
     }
 
@@ -190,40 +218,34 @@ impl Line {
     pub fn leave(&mut self, place: Place) {
         if let Some(waiter) = self.waiters.remove(&place) {
             self.tickets.remove(&waiter.ticket);
+            remove(&mut self.spots, place);
         }
     }
 
-    /// The request at that place is told to come back after `due`: what the same token asks for then stands there.
-    pub fn promise(
-        &mut self,
-        place: Place,
-        token: &str,
-        models: &[u32],
-        tokens: u64,
-        shape: Shape,
-        due: u64,
-    ) {
+    /// The request at that place is told to come back after `due`: what the same token asks for then, if it is
+    /// the same, stands there.
+    pub fn promise(&mut self, place: Place, seeker: &Seeker<'_>, due: u64) {
         self.leave(place);
-        if self.promises.len() >= PROMISES {
+        if self.promised.len() >= PROMISES || self.promises.contains_key(&place) {
             return;
         }
-        self.extend(token, place.0);
-        self.forget_promise(place);
-        self.returning.entry((token.to_owned(), shape)).or_default().push(place);
-        let promise = Promise { token: token.to_owned(), shape, models: models.to_vec(), tokens, due };
-        self.promises.insert(place, promise);
+        self.extend(seeker.token, place.0);
+        self.returning.entry((seeker.token.to_owned(), seeker.shape)).or_default().push((place, due));
+        self.promises.insert(place, Promise { token: seeker.token.to_owned(), shape: seeker.shape });
+        insert(&mut self.promised, Spot { place, models: seeker.models, tokens: seeker.tokens, other: due });
     }
 
-    fn forget_promise(&mut self, place: Place) -> Option<Promise> {
+    fn forget_promise(&mut self, place: Place) -> Option<(Promise, Spot)> {
         let promise = self.promises.remove(&place)?;
+        let spot = remove(&mut self.promised, place)?;
         let name = (promise.token.clone(), promise.shape);
         if let Some(places) = self.returning.get_mut(&name) {
-            places.retain(|other| *other != place);
+            places.retain(|(other, _)| *other != place);
             if places.is_empty() {
                 self.returning.remove(&name);
             }
         }
-        Some(promise)
+        Some((promise, spot))
     }
 
     fn extend(&mut self, token: &str, reach: u64) {
@@ -249,22 +271,25 @@ impl Line {
     /// Gives up the places whose requests did not come in time. Their tokens do not pay for them.
     pub fn sweep(&mut self, now: u64) {
         let mut returned: Vec<(String, u64)> = Vec::new();
-        let tickets = &mut self.tickets;
-        self.waiters.retain(|_, waiter| {
-            let stays = waiter.expires_at > now;
-            if !stays {
-                tickets.remove(&waiter.ticket);
-                returned.push((std::mem::take(&mut waiter.token), REQUEST_COST + waiter.tokens));
+        let gone: Vec<Spot> = self
+            .spots
+            .iter()
+            .filter(|spot| self.waiters.get(&spot.place).is_none_or(|waiter| waiter.expires_at <= now))
+            .copied()
+            .collect();
+        for spot in gone {
+            if let Some(waiter) = self.waiters.remove(&spot.place) {
+                self.tickets.remove(&waiter.ticket);
+                returned.push((waiter.token, REQUEST_COST + spot.tokens));
             }
-            stays
-        });
-        let over = |promise: &Promise| promise.due + PROMISE_GRACE_MS <= now;
-        let lapsed: Vec<Place> =
-            self.promises.iter().filter(|(_, promise)| over(promise)).map(|(place, _)| *place).collect();
+            remove(&mut self.spots, spot.place);
+        }
+        let over = |spot: &&Spot| spot.other + PROMISE_GRACE_MS <= now;
+        let lapsed: Vec<Place> = self.promised.iter().filter(over).map(|spot| spot.place).collect();
         for place in lapsed {
             self.taken_up(false);
-            if let Some(promise) = self.forget_promise(place) {
-                returned.push((promise.token, REQUEST_COST + promise.tokens));
+            if let Some((promise, spot)) = self.forget_promise(place) {
+                returned.push((promise.token, REQUEST_COST + spot.tokens));
             }
         }
         for (token, cost) in returned {
@@ -275,20 +300,49 @@ impl Line {
     }
 }
 
-fn overlap(one: &[u32], other: &[u32]) -> bool {
-    one.iter().any(|model| other.contains(model))
+/// Moments promised, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Promised {
+    dues: Vec<u64>,
+    kept: u64,
+}
+
+impl Promised {
+    /// How many come until then.
+    #[must_use]
+    pub fn until(&self, then: u64) -> u64 {
+        let count = self.dues.partition_point(|due| *due <= then) as u64;
+        (count * self.kept).div_ceil(1_024)
+    }
+}
+
+fn insert(spots: &mut Vec<Spot>, spot: Spot) {
+    let at = spots.partition_point(|other| other.place < spot.place);
+    spots.insert(at, spot);
+}
+
+fn remove(spots: &mut Vec<Spot>, place: Place) -> Option<Spot> {
+    let at = spots.binary_search_by_key(&place, |spot| spot.place).ok()?;
+    Some(spots.remove(at))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const M: &[u32] = &[1];
-    const S: Shape = (10, None);
+    const M: Mask = 1;
+
+    fn seeker(token: &str) -> Seeker<'_> {
+        Seeker { ticket: None, token, models: M, tokens: 100, shape: (10, None) }
+    }
+
+    fn place(line: &mut Line, now: u64, token: &str) -> Place {
+        line.place(now, &seeker(token)).0
+    }
 
     fn hold(line: &mut Line, token: &str, ticket: u64) -> Place {
-        let place = line.place(0, None, token, M, 100, S);
-        assert!(line.hold(place, ticket, token, M, (100, 100), 5_000));
+        let place = place(line, 0, token);
+        assert!(line.hold(place, ticket, &seeker(token), 100, 5_000));
         place
     }
 
@@ -296,23 +350,21 @@ mod tests {
     fn a_small_token_does_not_wait_behind_a_greedy_one() {
         let mut line = Line::default();
         let greedy: Vec<Place> = (0..100).map(|n| hold(&mut line, "greedy", n)).collect();
-        let small = line.place(0, None, "small", M, 100, S);
+        let small = place(&mut line, 0, "small");
         assert_eq!(line.ahead(small, M).waiting, 1, "only the first of the other's");
         assert!(greedy.windows(2).all(|pair| pair[0] < pair[1]), "within a token who came first goes first");
     }
 
     #[test]
-    fn who_was_served_more_waits_for_who_was_served_less() {
+    fn who_was_served_a_lot_has_the_next_turn_after_who_was_not() {
         let mut line = Line::default();
         for _ in 0..50 {
-            let place = line.place(0, None, "a", M, 100, S);
+            let place = place(&mut line, 0, "a");
             line.serve(place, "a", 100);
         }
-        let a = hold(&mut line, "a", 1);
-        let b = hold(&mut line, "b", 2);
-        assert!(b < a || line.ahead(b, M).waiting <= 1, "{a:?} {b:?}");
-        let second = line.place(0, None, "b", M, 100, S);
-        assert!(a < second, "but it has nothing saved up from before it came");
+        let (a, b) = (hold(&mut line, "a", 1), hold(&mut line, "b", 2));
+        assert!(b < a, "{a:?} {b:?}");
+        assert!(a < place(&mut line, 0, "b"), "but it has nothing saved up from before it came");
     }
 
     #[test]
@@ -320,46 +372,65 @@ mod tests {
         let mut line = Line::default();
         let first = hold(&mut line, "a", 1);
         hold(&mut line, "a", 2);
-        assert_eq!(line.place(0, Some(1), "a", M, 100, S), first);
+        let back = Seeker { ticket: Some(1), ..seeker("a") };
+        assert_eq!(line.place(0, &back), (first, true));
         line.sweep(6_499);
         assert_eq!(line.len(), 2);
         line.sweep(6_500);
         assert!(line.is_empty());
-        let again = line.place(6_500, Some(1), "a", M, 100, S);
-        assert_eq!(again.0, first.0, "whoever did not come has paid nothing");
+        assert_eq!(line.place(6_500, &back).0.0, first.0, "whoever did not come has paid nothing");
     }
 
     #[test]
-    fn a_promise_is_kept_for_the_same_token() {
+    fn a_promise_is_kept_for_the_same_request_of_the_same_token() {
         let mut line = Line::default();
-        let place = line.place(0, None, "a", M, 100, S);
-        line.promise(place, "a", M, 100, S, 30_000);
-        let other = line.place(29_500, None, "b", M, 100, S);
-        assert_ne!(other, place);
-        assert_eq!(line.place(28_000, None, "a", M, 100, S) == place, false, "not so early");
-        assert_eq!(line.place(29_500, None, "a", M, 100, S), place);
-        assert_ne!(line.place(29_500, None, "a", M, 100, S), place, "once");
+        let promised = place(&mut line, 0, "a");
+        line.promise(promised, &seeker("a"), 30_000);
+        let other = Seeker { shape: (11, None), ..seeker("a") };
+        assert_ne!(line.place(29_500, &other).0, promised, "another request of that token");
+        assert_ne!(place(&mut line, 29_500, "b"), promised, "another token");
+        assert_ne!(place(&mut line, 28_000, "a"), promised, "not so early");
+        assert_eq!(line.place(29_500, &seeker("a")), (promised, true));
+        assert_ne!(place(&mut line, 29_500, "a"), promised, "once");
+    }
+
+    #[test]
+    fn what_was_promised_counts_as_far_as_it_is_taken_up() {
+        let mut line = Line::default();
+        for n in 0..40 {
+            let at = place(&mut line, 0, "a");
+            line.promise(at, &Seeker { shape: (n, None), ..seeker("a") }, 1_000 * n);
+        }
+        let behind = (u64::MAX, 0);
+        assert_eq!(line.promised(behind, M).until(19_000), 10, "half of them, as nothing is known");
+        for n in 0..20 {
+            line.place(1_000 * n, &Seeker { shape: (n, None), ..seeker("a") });
+        }
+        assert_eq!(line.promised(behind, M).until(39_000), 20, "all that are left");
+        assert_eq!(line.promised(behind, 2).until(39_000), 0, "for other models");
     }
 
     #[test]
     fn requests_for_other_models_are_not_ahead() {
         let mut line = Line::default();
         hold(&mut line, "a", 1);
-        let place = line.place(0, None, "b", &[2], 5_000, S);
-        assert_eq!(line.ahead(place, &[2]), Ahead::default());
-        assert_eq!(line.ahead(place, &[1, 2]).waiting, 1);
+        let behind = (u64::MAX, 0);
+        assert_eq!(line.ahead(behind, 2), Ahead::default());
+        assert_eq!(line.ahead(behind, 3).waiting, 1);
     }
 
     #[test]
     fn the_line_is_bounded() {
         let mut line = Line::default();
-        for n in 0..10_000 {
+        for n in 0..20_000 {
             let token = format!("t{n}");
-            let place = line.place(0, None, &token, M, 1, S);
-            line.hold(place, n, &token, M, (1, 1), 0);
-            let place = line.place(0, None, &token, M, 1, S);
-            line.promise(place, &token, M, 1, S, 0);
+            let at = place(&mut line, 0, &token);
+            line.hold(at, n, &seeker(&token), 1, 0);
+            let at = place(&mut line, 0, &token);
+            line.promise(at, &seeker(&token), 0);
         }
-        assert!(line.len() <= PLACES && line.promises.len() <= PROMISES && line.tickets.len() <= PLACES);
+        assert!(line.len() <= PLACES && line.promised.len() <= PROMISES && line.tickets.len() <= PLACES);
+        line.sweep(PROMISE_GRACE_MS);
+        assert!(line.waiters.is_empty() && line.promises.is_empty() && line.returning.is_empty());
     }
 }

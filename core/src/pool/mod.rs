@@ -33,6 +33,7 @@ mod burden;
 mod checkpoint;
 mod grant;
 mod judge;
+mod outlook;
 mod wait;
 
 pub use checkpoint::{Checkpoint, KeyStatusRow};

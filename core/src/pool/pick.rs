@@ -264,25 +264,4 @@ impl Roster {
         }
         outlook
     }
-
-    /// How many requests of `expected` tokens all usable groups can take by then.
-    #[must_use]
-    pub fn room_by(&self, model: Option<&Model>, need: &Need, now: u64, then: u64, expected: u64) -> f64 {
-        let mut room = 0.0;
-        for (group, of) in self.groups.iter().enumerate() {
-            let usable = of.keys.iter().filter_map(|at| self.lanes.get(*at)).any(|lane| {
-                lane.provider == need.provider && lane.mark != self.mark() && lane.barred_until <= now
-            });
-            if !usable {
-                continue;
-            }
-            let lasts = model.map_or(1_000, |model| model.duration as u64);
-            room += match model.and_then(|model| model.quota(group)) {
-                Some(quota) if quota.missing_until > now && !need.insist => 0.0,
-                Some(quota) => quota.room_by(now, then, expected, lasts),
-                None => 1.0 + then.saturating_sub(now) as f64 / lasts.max(1) as f64,
-            };
-        }
-        room
-    }
 }

@@ -60,6 +60,12 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Meter {
+    /// Whether it counts requests.
+    #[must_use]
+    pub fn counts_requests(&self) -> bool {
+        self.what == Counted::Requests
+    }
+
     fn cost(&self, tokens: u64) -> u64 {
         match self.what {
             Counted::Requests => 1,
@@ -272,34 +278,10 @@ impl Quota {
         }
     }
 
-    /// How many requests of `expected` tokens can have been sent by then, if what is under way uses `expected`
-    /// each and not what was reserved for it.
-    #[must_use]
-    pub fn room_by(&self, now: u64, then: u64, expected: u64, lasts_ms: u64) -> f64 {
-        if self.cool_until > then {
-            return 0.0;
-        }
-        if !self.is_known() {
-            let rounds = then.saturating_sub(now) as f64 / lasts_ms.max(1) as f64;
-            let window = f64::from(self.window());
-            return (window - f64::from(self.open)).max(0.0) + rounds * window;
-        }
-        let from = now.max(self.cool_until);
-        let mut room = f64::MAX;
-        for meter in &self.meters {
-            let (cost, back) = match meter.what {
-                Counted::Requests => (1, 0),
-                _ => {
-                    let expected = expected.clamp(1, meter.bucket.limit());
-                    (expected, self.open_tokens.saturating_sub(u64::from(self.open) * expected))
-                }
-            };
-            let limit = meter.bucket.limit() as f64;
-            let level = (meter.bucket.level(from) as f64 + back as f64).min(limit);
-            let refill = then.saturating_sub(from) as f64 * limit / meter.bucket.window_ms() as f64;
-            room = room.min((level + refill) / cost as f64);
-        }
-        room.max(0.0)
+    /// While nothing is known: how many more may be under way, and how many at once.
+    pub(super) fn slow_start(&self) -> (f64, f64) {
+        let window = f64::from(self.window());
+        ((window - f64::from(self.open)).max(0.0), window)
     }
 
     /// Takes what a grant reserves, as of the moment it is to be sent.

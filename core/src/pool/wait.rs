@@ -4,6 +4,7 @@ use super::ask::Try;
 use super::breaker::Gate;
 use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
+use super::line::Promised;
 use super::pick::Outlook;
 use super::protocol::{Given, RefusedWhy, Waiting, Want};
 use super::state::Pool;
@@ -17,7 +18,9 @@ const EARLY_MS: u64 = 1_500;
 const IMMINENT_MS: u64 = 400;
 /// The soonest a ticket comes back, and the latest: what others use less than they reserved comes back sooner
 /// than computed.
-const POLL_MS: std::ops::RangeInclusive<u64> = 50..=4_000;
+const POLL_MS: std::ops::RangeInclusive<u64> = 50..=8_000;
+/// What an ask and its answer take at the most, as a rule.
+const ON_THE_WAY_MS: u64 = 150;
 /// What is waited for at a time when it is another request's end.
 const AFTER_OTHERS_MS: std::ops::RangeInclusive<u64> = 50..=1_000;
 /// The least wait for a token's requests under way.
@@ -87,21 +90,20 @@ impl Pool {
             (self.incarnation << 36) | self.next_ticket
         })
     }
-
     /// Nobody can serve now, or others stand before: a slot within the next seconds, a place in the line, or a
     /// time to come back.
     pub(super) fn not_now(&mut self, wanted: &Wanted<'_>, burden: &Burden) -> Given {
-        let Wanted { now, want, tries, place, expected, mean, ahead, .. } = *wanted;
-        let mut soonest: Option<(u64, &Try)> = None;
+        let Wanted { now, want, tries, seeker, place, waited, ahead, .. } = *wanted;
+        let mut soonest: Option<(u64, usize, &Try)> = None;
         let mut after_others = None;
         let mut too_large = None;
-        for one in tries {
+        let paced = if self.snapshot.settings.pace_ms > 0 { self.next_slot_at } else { 0 };
+        for (number, one) in tries.iter().enumerate() {
             let outlook = self.outlook(one, now);
             if let Some(at) = outlook.at {
-                let paced = if self.snapshot.settings.pace_ms > 0 { self.next_slot_at } else { 0 };
                 let at = at.max(self.paused_until(&one.name)).max(paced);
-                if soonest.is_none_or(|(best, _)| at < best) {
-                    soonest = Some((at, one));
+                if soonest.is_none_or(|(best, _, _)| at < best) {
+                    soonest = Some((at, number, one));
                 }
             }
             if outlook.after_others {
@@ -109,14 +111,12 @@ impl Pool {
             }
             too_large = too_large.max(outlook.too_large);
         }
-        let lasts = |pool: &Self, one: &Try, share: u64| {
-            let lasts = pool.models.get(&one.name).map_or(400, |model| model.duration as u64);
-            (lasts / share).clamp(*AFTER_OTHERS_MS.start(), *AFTER_OTHERS_MS.end())
-        };
-        let Some((at, one)) = soonest else {
+        let Some((at, number, one)) = soonest else {
             if let Some(one) = after_others {
                 // Another request tries that key, or learns its limits: it is over soon.
-                let poll = lasts(self, one, 4).max(self.next_end(tries, ahead + 1));
+                let lasts = self.models.get(&one.name).map_or(400, |model| model.duration as u64);
+                let poll = (lasts / 4).clamp(*AFTER_OTHERS_MS.start(), *AFTER_OTHERS_MS.end());
+                let poll = poll.max(self.next_end(tries, ahead + 1));
                 return self.wait(wanted, now, Some(poll));
             }
             self.line.leave(place);
@@ -128,11 +128,8 @@ impl Pool {
             return Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey });
         };
         // Who comes new lets those go first who were told to come back by then.
-        let promised = match want.ticket {
-            Some(_) => 0,
-            None => self.line.promised(place, wanted.numbers, now + want.deadline_ms),
-        };
-        let turn = self.turn(tries, now, ahead + promised + 1, mean);
+        let promised = if waited { Promised::default() } else { self.line.promised(place, seeker.models) };
+        let turn = self.turn(wanted, &promised);
         let behind =
             if ahead == 0 { at } else { self.soonest_behind(now, tries, burden).unwrap_or(u64::MAX) };
         // A slot so near would be lost: those before who do not come in time for it have later ones.
@@ -141,11 +138,10 @@ impl Pool {
         let wait = due.saturating_sub(now);
         if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms {
             let by = due.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(wait));
-            let place_of = tries.iter().position(|other| other.number == one.number).unwrap_or(0);
-            if let Some(taken) = self.take_behind((place_of, one), burden, now, by) {
+            if let Some(taken) = self.take_behind((number, one), burden, now, by) {
                 return match self.grant(wanted, one, taken, due) {
                     Ok(grant) => {
-                        self.line.serve(place, &want.token, expected);
+                        self.line.serve(place, &want.token, seeker.tokens);
                         Given::Grants(vec![grant])
                     }
                     Err(delay) => self.wait(wanted, now + delay, None),
@@ -170,7 +166,7 @@ impl Pool {
     /// Waits for `due`, by a place in the line if that is before the deadline. `poll` says how soon to look again
     /// when the moment is another's to decide.
     pub(super) fn wait(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>) -> Given {
-        let Wanted { now, want, tries, numbers, place, expected, mean, .. } = *wanted;
+        let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
         let wait = due.saturating_sub(now);
         let reserved = tries.iter().map(|one| one.need.tokens).max().unwrap_or(0);
         let after = match poll {
@@ -178,62 +174,34 @@ impl Pool {
             None => wait.saturating_sub(EARLY_MS).clamp(*POLL_MS.start(), *POLL_MS.end()).min(wait.max(1)),
         };
         // Who has waited already goes on as long as there is some hope: the moment is an estimate.
-        let hope = match want.ticket {
-            Some(_) => 2 * want.deadline_ms,
-            None => want.deadline_ms,
-        };
-        let last = want.deadline_ms < *POLL_MS.start();
-        if wait <= hope && !last {
-            let after = after.min(want.deadline_ms);
+        let hope = if waited { 2 * want.deadline_ms } else { want.deadline_ms };
+        // What comes back must still find time to be answered.
+        let latest = want.deadline_ms.saturating_sub(ON_THE_WAY_MS);
+        if wait <= hope && latest > 0 {
+            let after = after.min(latest);
             let ticket = self.ticket_number(want);
-            if self.line.hold(place, ticket, &want.token, numbers, (expected, reserved), now + after) {
+            if self.line.hold(place, ticket, seeker, reserved, now + after) {
                 return Given::Ticket { ticket, after_ms: after };
             }
         }
         // The more are told to come back until then, the later it is.
-        let waiting = self.line.ahead(place, numbers).waiting;
-        let mut after_ms = wait.max(after);
-        for _ in 0..4 {
-            let promised = self.line.promised(place, numbers, now + after_ms);
-            let later = self.turn(tries, now, waiting + promised + 1, mean).saturating_sub(now);
-            if later <= after_ms {
-                break;
-            }
-            after_ms = later;
-        }
-        let after_ms = after_ms.clamp(1, FAR_MS);
-        let shape = (want.prompt_tokens, want.max_completion_tokens);
-        self.line.promise(place, &want.token, numbers, expected, shape, now + after_ms);
+        let promised = self.line.promised(place, seeker.models);
+        let turn = self.turn(wanted, &promised);
+        let after_ms = wait.max(after).max(turn.saturating_sub(now)).clamp(1, FAR_MS);
+        self.line.promise(place, seeker, now + after_ms);
         Given::RetryAfter { after_ms, why: Waiting::Quota }
     }
 
-    /// When the `nth` request from now can be sent, if each uses what is expected.
-    fn turn(&self, tries: &[Try], now: u64, nth: u64, expected: u64) -> u64 {
-        let enough = |then: u64| self.room(tries, now, then, expected) >= nth as f64;
+    /// When it is this request's turn, if each uses what is expected, behind those before it and those who were
+    /// told to come back until then.
+    fn turn(&self, wanted: &Wanted<'_>, promised: &Promised) -> u64 {
+        let Wanted { now, tries, ahead, mean, .. } = *wanted;
         let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
         let pace = self.snapshot.settings.pace_ms;
-        let paced = if pace > 0 { self.next_slot_at + pace * nth.saturating_sub(1) } else { 0 };
-        let floor = now.max(pause).max(paced);
-        if enough(now) {
-            return floor;
-        }
-        let mut reach = 500;
-        while reach < FAR_MS && !enough(now + reach) {
-            reach *= 2;
-        }
-        let (mut low, mut high) = (reach / 2, reach.min(FAR_MS));
-        while high - low > (high / 64).max(20) {
-            let middle = low + (high - low) / 2;
-            if enough(now + middle) { high = middle } else { low = middle }
-        }
-        floor.max(now + high)
-    }
-
-    pub(super) fn room(&self, tries: &[Try], now: u64, then: u64, expected: u64) -> f64 {
-        tries
-            .iter()
-            .map(|one| self.roster.room_by(self.models.get(&one.name), &one.need, now, then, expected))
-            .sum()
+        let paced = if pace > 0 { self.next_slot_at + pace * ahead } else { 0 };
+        let room = self.room(tries, now, mean);
+        let turn = room.when(now, |then| ahead + 1 + promised.until(then), FAR_MS);
+        turn.max(pause).max(paced)
     }
 
     fn outlook(&self, one: &Try, now: u64) -> Outlook {

@@ -1,0 +1,140 @@
+//! How many requests all quotas together can take by some moment: each bucket as a line that rises from what it
+//! holds, worked out once and then asked for many moments.
+
+use super::ask::Try;
+use super::quota::Quota;
+use super::state::Pool;
+
+/// Groups looked at; of more a part stands for the whole.
+const GROUPS: usize = 2_000;
+
+/// One bucket: requests it can take now, how many more each millisecond, from when on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rise {
+    pub level: f64,
+    pub rate: f64,
+    pub from: u64,
+}
+
+/// All quotas. A group's room is that of its tightest bucket.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room {
+    rises: Vec<Rise>,
+    /// Where each quota's buckets end.
+    ends: Vec<usize>,
+    scale: f64,
+}
+
+impl Room {
+    /// Requests that can have been sent by then.
+    pub fn by(&self, then: u64) -> f64 {
+        let mut room = 0.0;
+        let mut rises = self.rises.iter();
+        let mut start = 0;
+        for end in &self.ends {
+            let mut least = f64::MAX;
+            for rise in rises.by_ref().take(end - start) {
+                let at =
+                    if then < rise.from { 0.0 } else { rise.level + (then - rise.from) as f64 * rise.rate };
+                least = least.min(at);
+            }
+            start = *end;
+            room += least.max(0.0);
+        }
+        room * self.scale
+    }
+
+    /// When so many can have been sent; `far` if not before.
+    pub fn when(&self, now: u64, count: impl Fn(u64) -> u64, far: u64) -> u64 {
+        let enough = |ms: u64| self.by(now + ms) >= count(now + ms) as f64;
+        if enough(0) {
+            return now;
+        }
+        let mut reach = 500;
+        while reach < far && !enough(reach) {
+            reach *= 2;
+        }
+        let (mut low, mut high) = (reach / 2, reach.min(far));
+        while high - low > (high / 64).max(20) {
+            let middle = low + (high - low) / 2;
+            if enough(middle) { high = middle } else { low = middle }
+        }
+        now + high
+    }
+}
+
+impl Pool {
+    /// The room for requests that use `expected` tokens each.
+    pub(super) fn room(&self, tries: &[Try], now: u64, expected: u64) -> Room {
+        let mut room = Room { scale: 1.0, ..Room::default() };
+        let mark = self.roster.mark();
+        let count = self.roster.groups.len();
+        let step = count.div_ceil(GROUPS).max(1);
+        room.scale = step as f64;
+        for one in tries {
+            let model = self.models.get(&one.name);
+            let lasts = model.map_or(1_000.0, |model| model.duration).max(1.0);
+            for (group, of) in self.roster.groups.iter().enumerate().step_by(step) {
+                let usable = of.keys.iter().filter_map(|at| self.roster.lanes.get(*at)).any(|lane| {
+                    lane.provider == one.need.provider && lane.mark != mark && lane.barred_until <= now
+                });
+                if !usable {
+                    continue;
+                }
+                match model.and_then(|model| model.quota(group)) {
+                    Some(quota) if quota.missing_until > now && !one.need.insist => continue,
+                    Some(quota) => quota.rises(now, expected, lasts, &mut room.rises),
+                    None => room.rises.push(Rise { level: 1.0, rate: 1.0 / lasts, from: now }),
+                }
+                room.ends.push(room.rises.len());
+            }
+        }
+        room
+    }
+}
+
+impl Quota {
+    /// Its buckets, in requests of `expected` tokens. What is under way is taken to use as much, and not what was
+    /// reserved for it.
+    fn rises(&self, now: u64, expected: u64, lasts_ms: f64, rises: &mut Vec<Rise>) {
+        let from = now.max(self.cool_until);
+        if !self.is_known() {
+            let (free, window) = self.slow_start();
+            rises.push(Rise { level: free, rate: window / lasts_ms, from });
+            return;
+        }
+        for meter in &self.meters {
+            let limit = meter.bucket.limit();
+            let (cost, back) = if meter.counts_requests() {
+                (1, 0)
+            } else {
+                let expected = expected.clamp(1, limit);
+                (expected, self.open_tokens.saturating_sub(u64::from(self.open) * expected))
+            };
+            let level = (meter.bucket.level(from) as f64 + back as f64).min(limit as f64);
+            let rate = limit as f64 / meter.bucket.window_ms() as f64;
+            rises.push(Rise { level: level / cost as f64, rate: rate / cost as f64, from });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_bucket_of_each_quota_counts() {
+        let rise = |level, rate| Rise { level, rate, from: 1_000 };
+        let room = Room {
+            rises: vec![rise(5.0, 0.001), rise(2.0, 0.01), rise(0.0, 0.002)],
+            ends: vec![2, 3],
+            scale: 1.0,
+        };
+        assert_eq!(room.by(1_000), 2.0);
+        assert_eq!(room.by(2_000), 6.0 + 2.0);
+        assert_eq!(room.by(500), 0.0, "cooling");
+        let eight = room.when(1_000, |_| 8, 100_000);
+        assert!((1_980..=2_040).contains(&eight), "{eight}");
+        assert_eq!(room.when(1_000, |_| 1_000_000, 50_000), 51_000);
+    }
+}
