@@ -1,6 +1,6 @@
 //! Answering an ask: which key and model, and when; else where in the line; else when to come back.
 
-use super::burden::Burden;
+use super::burden::{Burden, WORKED_OUT};
 use super::decisions::{Decision, Outcome, PassedOver};
 use super::grant::Wanted;
 use super::line::{self, Seeker};
@@ -149,14 +149,25 @@ impl Pool {
             shape: (want.prompt_tokens, want.max_completion_tokens),
         };
         let (place, waited) = self.line.place(now, &seeker);
-        let before = self.line.ahead(place, models);
+        let before = self.line.ahead(place, models, &want.token);
         let ahead = before.waiting;
         let mean = (before.tokens + expected) / (ahead + 1);
         *stood_behind = ahead;
-        let wanted = Wanted { now, want, tries: &tries, seeker: &seeker, place, waited, mean, ahead, first };
+        let wanted = Wanted {
+            now,
+            want,
+            tries: &tries,
+            seeker: &seeker,
+            place,
+            waited,
+            mean,
+            ahead,
+            own: before.own,
+            first,
+        };
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.
         let burden = if ahead == 0 { Burden::default() } else { self.burden(now, &tries, models, place) };
-        {
+        if waited || ahead <= WORKED_OUT as u64 {
             // A rest for the upstream's sake is respected as long as somebody else can serve.
             for soft in [true, false] {
                 for (number, one) in tries.iter().enumerate() {

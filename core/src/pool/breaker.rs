@@ -16,7 +16,7 @@ const OPEN_MAX_MS: u64 = 10_000;
 /// A probe that is not heard of for so long no longer keeps others from probing.
 const PROBE_MS: u64 = 15_000;
 /// How soon those who wait for a probe's outcome ask again.
-const PROBE_POLL_MS: u64 = 500;
+const PROBE_POLL_MS: u64 = 1_500;
 
 /// Whether one may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,8 @@ pub(super) struct Wanted<'a> {
     pub mean: u64,
     /// Requests that stand before it.
     pub ahead: u64,
+    /// Those of the same client token among them.
+    pub own: u64,
     /// Whether it is the request's first grant.
     pub first: bool,
 }
@@ -167,6 +169,9 @@ impl Pool {
             && breaker.gate(now) == Gate::Probe
         {
             breaker.probing(now, id);
+        }
+        if !self.line.is_empty() {
+            self.line.note_share(now, &want.token);
         }
         let tenant = self.take_of_tenant(now, want, one.need.tokens, first);
         self.open.insert(

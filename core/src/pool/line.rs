@@ -22,6 +22,10 @@ const PROMISE_GRACE_MS: u64 = 10_000;
 const EARLY_MS: u64 = 1_000;
 /// What a request costs beside its tokens, so that many small ones are not free.
 const REQUEST_COST: u64 = 1_000;
+/// How long what a token was served counts for its share.
+const SHARE_MS: f64 = 15_000.0;
+/// Tokens whose shares are remembered.
+const SHARES: usize = 1_000;
 /// Tokens of clients whose standing is remembered.
 const TOKENS: usize = 10_000;
 
@@ -46,6 +50,9 @@ pub fn mask(numbers: impl IntoIterator<Item = u32>) -> Mask {
 struct Spot {
     place: Place,
     models: Mask,
+    /// Number of the client token.
+    token: u32,
+
     /// Tokens that it is expected to use.
     tokens: u64,
     /// Tokens that are reserved for it; of a promise, its moment.
@@ -57,6 +64,8 @@ struct Waiter {
     ticket: u64,
     token: String,
     expires_at: u64,
+    /// How often it was told to wait.
+    times: u32,
 }
 
 #[derive(Debug)]
@@ -72,6 +81,8 @@ pub struct Ahead {
     pub waiting: u64,
     /// Tokens that they are expected to use.
     pub tokens: u64,
+    /// Requests of the same client token among them.
+    pub own: u64,
 }
 
 /// What a request asks for a place with.
@@ -104,6 +115,12 @@ pub struct Line {
     /// How far the service has come.
     served: u64,
     arrivals: u64,
+    /// Numbers of client tokens.
+    numbers: HashMap<String, u32>,
+    last_number: u32,
+    /// Requests served of late while others waited, and when last counted: in all, and of each token.
+    all_served: (f64, u64),
+    shares: HashMap<String, (f64, u64)>,
     /// Promises that were taken up, of those that were taken up or lapsed, in 1,024ths.
     kept: Option<u64>,
 }
@@ -131,11 +148,14 @@ impl Line {
 
     /// What waits before that place and wants one of those models.
     #[must_use]
-    pub fn ahead(&self, place: Place, models: Mask) -> Ahead {
+    pub fn ahead(&self, place: Place, models: Mask, token: &str) -> Ahead {
+        let token = self.number(token);
+
         let mut ahead = Ahead::default();
         for spot in self.before(place, models) {
             ahead.waiting += 1;
             ahead.tokens += spot.tokens;
+            ahead.own += u64::from(spot.token == token);
         }
         ahead
     }
@@ -152,18 +172,27 @@ impl Line {
         self.before(place, models).take(most).map(|spot| (spot.models, spot.other))
     }
 
-    /// The moments promised to those who stand before that place and will come, in order: not everyone does.
+    /// The moments promised to those who stand before that place and will come: not everyone does.
     #[must_use]
-    pub fn promised(&self, place: Place, models: Mask) -> Promised {
-        let mut dues: Vec<u64> = self
-            .promised
-            .iter()
-            .take_while(|spot| spot.place < place)
-            .filter(|spot| spot.models & models != 0)
-            .map(|spot| spot.other)
-            .collect();
-        dues.sort_unstable();
-        Promised { dues, kept: self.kept.unwrap_or(512) }
+    pub fn promised(&self, now: u64, place: Place, models: Mask, token: &str) -> Promised {
+        let token = self.number(token);
+
+        let mut promised = Promised { from: now, kept: self.kept.unwrap_or(512), ..Promised::default() };
+        for spot in self.promised.iter().take_while(|spot| spot.place < place) {
+            if spot.models & models != 0 {
+                let step = (spot.other.saturating_sub(now) / STEP_MS) as usize;
+                if let Some((all, own)) = promised.counts.get_mut(step.min(STEPS - 1)) {
+                    *all += 1;
+                    *own += u64::from(spot.token == token);
+                }
+            }
+        }
+        let mut sums = (0, 0);
+        for (all, own) in &mut promised.counts {
+            sums = (sums.0 + *all, sums.1 + *own);
+            (*all, *own) = sums;
+        }
+        promised
     }
 
     /// Whether nobody waits.
@@ -176,6 +205,12 @@ impl Line {
     #[must_use]
     pub fn len(&self) -> usize {
         self.spots.len()
+    }
+
+    /// How often the request at that place was told to wait.
+    #[must_use]
+    pub fn times(&self, place: Place) -> u32 {
+        self.waiters.get(&place).map_or(0, |waiter| waiter.times)
     }
 
     /// Keeps the place, under that ticket and with so much reserved in the end, until the request is to ask
@@ -191,6 +226,7 @@ impl Line {
         let expires_at = until + GRACE_MS;
         if let Some(waiter) = self.waiters.get_mut(&place) {
             waiter.expires_at = expires_at;
+            waiter.times = waiter.times.saturating_add(1);
             return true;
         }
         if self.spots.len() >= PLACES {
@@ -198,11 +234,10 @@ impl Line {
         }
         self.tickets.insert(ticket, place);
         self.extend(seeker.token, place.0);
-        self.waiters.insert(place, Waiter { ticket, token: seeker.token.to_owned(), expires_at });
-        insert(
-            &mut self.spots,
-            Spot { place, models: seeker.models, tokens: seeker.tokens, other: reserved },
-        );
+        self.waiters.insert(place, Waiter { ticket, token: seeker.token.to_owned(), expires_at, times: 1 });
+        let token = self.number_of(seeker.token);
+        let (models, tokens) = (seeker.models, seeker.tokens);
+        insert(&mut self.spots, Spot { place, models, token, tokens, other: reserved });
         true
     }
 
@@ -232,7 +267,62 @@ impl Line {
         self.extend(seeker.token, place.0);
         self.returning.entry((seeker.token.to_owned(), seeker.shape)).or_default().push((place, due));
         self.promises.insert(place, Promise { token: seeker.token.to_owned(), shape: seeker.shape });
-        insert(&mut self.promised, Spot { place, models: seeker.models, tokens: seeker.tokens, other: due });
+        let token = self.number_of(seeker.token);
+        let (models, tokens) = (seeker.models, seeker.tokens);
+        insert(&mut self.promised, Spot { place, models, token, tokens, other: due });
+    }
+
+    fn number(&self, token: &str) -> u32 {
+        self.numbers.get(token).copied().unwrap_or(u32::MAX)
+    }
+
+    fn number_of(&mut self, token: &str) -> u32 {
+        if let Some(number) = self.numbers.get(token) {
+            return *number;
+        }
+        if self.numbers.len() >= TOKENS {
+            // Who stands in the line keeps its number; a token that comes back gets a new one.
+            self.numbers.clear();
+        }
+        self.last_number += 1;
+        self.numbers.insert(token.to_owned(), self.last_number);
+        self.last_number
+    }
+
+    /// Somebody of that token was served while others waited.
+    pub fn note_share(&mut self, now: u64, token: &str) {
+        let fade = |share: &mut (f64, u64)| {
+            share.0 *= (-(now.saturating_sub(share.1) as f64) / SHARE_MS).exp();
+            share.1 = share.1.max(now);
+        };
+        fade(&mut self.all_served);
+        self.all_served.0 += 1.0;
+        match self.shares.get_mut(token) {
+            Some(share) => {
+                fade(share);
+                share.0 += 1.0;
+            }
+            None => {
+                if self.shares.len() >= SHARES {
+                    self.shares.retain(|_, share| now.saturating_sub(share.1) < 4 * SHARE_MS as u64);
+                }
+                if self.shares.len() < SHARES {
+                    self.shares.insert(token.to_owned(), (1.0, now));
+                }
+            }
+        }
+    }
+
+    /// The part of what is served that goes to a token while others wait too: what it got of late, at least an
+    /// equal part.
+    #[must_use]
+    pub fn share(&self, now: u64, token: &str) -> f64 {
+        let faded = |share: &(f64, u64)| share.0 * (-(now.saturating_sub(share.1) as f64) / SHARE_MS).exp();
+        let all = faded(&self.all_served);
+        let active = self.shares.values().filter(|share| faded(share) > all / 200.0).count().max(1);
+        let own = self.shares.get(token).map_or(0.0, faded);
+        let measured = if all < 20.0 { 1.0 } else { own / all };
+        measured.max(1.0 / active as f64).min(1.0)
     }
 
     fn forget_promise(&mut self, place: Place) -> Option<(Promise, Spot)> {
@@ -300,19 +390,32 @@ impl Line {
     }
 }
 
-/// Moments promised, in order.
-#[derive(Clone, Debug, Default)]
+/// Promised moments are told apart to the second, for so many seconds; what is later is taken together.
+const STEP_MS: u64 = 1_000;
+const STEPS: usize = 300;
+
+/// How many were promised a moment, up to each of the next seconds.
+#[derive(Clone, Debug)]
 pub struct Promised {
-    dues: Vec<u64>,
+    from: u64,
+    /// All, and those of the same client token.
+    counts: [(u64, u64); STEPS],
     kept: u64,
 }
 
+impl Default for Promised {
+    fn default() -> Self {
+        Self { from: 0, counts: [(0, 0); STEPS], kept: 0 }
+    }
+}
+
 impl Promised {
-    /// How many come until then.
+    /// How many come until then: all, and those of the same client token.
     #[must_use]
-    pub fn until(&self, then: u64) -> u64 {
-        let count = self.dues.partition_point(|due| *due <= then) as u64;
-        (count * self.kept).div_ceil(1_024)
+    pub fn until(&self, then: u64) -> (u64, u64) {
+        let step = (then.saturating_sub(self.from) / STEP_MS) as usize;
+        let (all, own) = self.counts.get(step.min(STEPS - 1)).copied().unwrap_or_default();
+        ((all * self.kept).div_ceil(1_024), (own * self.kept).div_ceil(1_024))
     }
 }
 
@@ -351,7 +454,7 @@ mod tests {
         let mut line = Line::default();
         let greedy: Vec<Place> = (0..100).map(|n| hold(&mut line, "greedy", n)).collect();
         let small = place(&mut line, 0, "small");
-        assert_eq!(line.ahead(small, M).waiting, 1, "only the first of the other's");
+        assert_eq!(line.ahead(small, M, "small").waiting, 1, "only the first of the other's");
         assert!(greedy.windows(2).all(|pair| pair[0] < pair[1]), "within a token who came first goes first");
     }
 
@@ -402,12 +505,16 @@ mod tests {
             line.promise(at, &Seeker { shape: (n, None), ..seeker("a") }, 1_000 * n);
         }
         let behind = (u64::MAX, 0);
-        assert_eq!(line.promised(behind, M).until(19_000), 10, "half of them, as nothing is known");
+        assert_eq!(
+            line.promised(0, behind, M, "a").until(19_000),
+            (10, 10),
+            "half of them, as nothing is known"
+        );
         for n in 0..20 {
             line.place(1_000 * n, &Seeker { shape: (n, None), ..seeker("a") });
         }
-        assert_eq!(line.promised(behind, M).until(39_000), 20, "all that are left");
-        assert_eq!(line.promised(behind, 2).until(39_000), 0, "for other models");
+        assert_eq!(line.promised(0, behind, M, "b").until(39_000), (20, 0), "all that are left");
+        assert_eq!(line.promised(0, behind, 2, "").until(39_000), (0, 0), "for other models");
     }
 
     #[test]
@@ -415,8 +522,8 @@ mod tests {
         let mut line = Line::default();
         hold(&mut line, "a", 1);
         let behind = (u64::MAX, 0);
-        assert_eq!(line.ahead(behind, 2), Ahead::default());
-        assert_eq!(line.ahead(behind, 3).waiting, 1);
+        assert_eq!(line.ahead(behind, 2, ""), Ahead::default());
+        assert_eq!(line.ahead(behind, 3, "").waiting, 1);
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(super) struct Rise {
     pub level: f64,
     pub rate: f64,
     pub from: u64,
+    /// What comes back of reservations, and within how many milliseconds.
+    pub back: f64,
+    pub within: f64,
 }
 
 /// All quotas. A group's room is that of its tightest bucket.
@@ -22,7 +25,8 @@ pub(super) struct Room {
     rises: Vec<Rise>,
     /// Where each quota's buckets end.
     ends: Vec<usize>,
-    scale: f64,
+    /// What one stands for.
+    pub scale: f64,
 }
 
 impl Room {
@@ -34,9 +38,13 @@ impl Room {
         for end in &self.ends {
             let mut least = f64::MAX;
             for rise in rises.by_ref().take(end - start) {
-                let at =
-                    if then < rise.from { 0.0 } else { rise.level + (then - rise.from) as f64 * rise.rate };
-                least = least.min(at);
+                if then < rise.from {
+                    least = 0.0;
+                    continue;
+                }
+                let passed = (then - rise.from) as f64;
+                let back = rise.back * (passed / rise.within).min(1.0);
+                least = least.min(rise.level + passed * rise.rate + back);
             }
             start = *end;
             room += least.max(0.0);
@@ -83,8 +91,11 @@ impl Pool {
                 }
                 match model.and_then(|model| model.quota(group)) {
                     Some(quota) if quota.missing_until > now && !one.need.insist => continue,
-                    Some(quota) => quota.rises(now, expected, lasts, &mut room.rises),
-                    None => room.rises.push(Rise { level: 1.0, rate: 1.0 / lasts, from: now }),
+                    Some(quota) => quota.rises(now, (expected, one.need.tokens), lasts, &mut room.rises),
+                    None => {
+                        let rise = Rise { level: 1.0, rate: 1.0 / lasts, from: now, back: 0.0, within: 1.0 };
+                        room.rises.push(rise);
+                    }
                 }
                 room.ends.push(room.rises.len());
             }
@@ -94,26 +105,33 @@ impl Pool {
 }
 
 impl Quota {
-    /// Its buckets, in requests of `expected` tokens. What is under way is taken to use as much, and not what was
-    /// reserved for it.
-    fn rises(&self, now: u64, expected: u64, lasts_ms: f64, rises: &mut Vec<Rise>) {
+    /// Its buckets, in requests of `expected` tokens for which `reserved` must be free. What is under way is taken
+    /// to use as much, and gives back the rest of what was reserved for it by and by.
+    fn rises(&self, now: u64, (expected, reserved): (u64, u64), lasts_ms: f64, rises: &mut Vec<Rise>) {
         let from = now.max(self.cool_until);
         if !self.is_known() {
             let (free, window) = self.slow_start();
-            rises.push(Rise { level: free, rate: window / lasts_ms, from });
+            rises.push(Rise { level: free, rate: window / lasts_ms, from, back: 0.0, within: 1.0 });
             return;
         }
         for meter in &self.meters {
             let limit = meter.bucket.limit();
-            let (cost, back) = if meter.counts_requests() {
-                (1, 0)
+            let (cost, back, beyond) = if meter.counts_requests() {
+                (1.0, 0.0, 0.0)
             } else {
                 let expected = expected.clamp(1, limit);
-                (expected, self.open_tokens.saturating_sub(u64::from(self.open) * expected))
+                let back = self.open_tokens.saturating_sub(u64::from(self.open) * expected);
+                (expected as f64, back as f64, reserved.min(limit).saturating_sub(expected) as f64)
             };
-            let level = (meter.bucket.level(from) as f64 + back as f64).min(limit as f64);
+            let level = meter.bucket.level(from) as f64 - beyond;
             let rate = limit as f64 / meter.bucket.window_ms() as f64;
-            rises.push(Rise { level: level / cost as f64, rate: rate / cost as f64, from });
+            rises.push(Rise {
+                level: level / cost,
+                rate: rate / cost,
+                from,
+                back: back / cost,
+                within: lasts_ms,
+            });
         }
     }
 }
@@ -124,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_tightest_bucket_of_each_quota_counts() {
-        let rise = |level, rate| Rise { level, rate, from: 1_000 };
+        let rise = |level, rate| Rise { level, rate, from: 1_000, back: 0.0, within: 1.0 };
         let room = Room {
             rises: vec![rise(5.0, 0.001), rise(2.0, 0.01), rise(0.0, 0.002)],
             ends: vec![2, 3],

@@ -229,7 +229,7 @@ impl Pool {
     }
 
     fn limits_of(&self, token: &str) -> TokenLimits {
-        self.token(token).map(|token| token.limits.clone()).unwrap_or_default()
+        self.token(token).map(|token| token.limits).unwrap_or_default()
     }
 
     /// A grant is no longer under way.

@@ -25,8 +25,16 @@ const ON_THE_WAY_MS: u64 = 150;
 const AFTER_OTHERS_MS: std::ops::RangeInclusive<u64> = 50..=1_000;
 /// The least wait for a token's requests under way.
 const CONCURRENCY_MS: u64 = 200;
+/// Of the room that is foreseen so much is promised: estimates are means, and what was promised must hold.
+const PROMISED_SHARE: f64 = 0.8;
 /// Nothing is foreseen beyond: day quotas refill within a day.
 const FAR_MS: u64 = 25 * 3_600_000;
+/// What is waited for at the least before the first further ask; a third more before each next.
+const POLL_FIRST_MS: u64 = 60;
+
+fn backoff_by(first: u64, times: u32) -> u64 {
+    (0..times.min(32)).fold(first, |ms, _| ms + ms / 3)
+}
 
 impl Pool {
     /// The client token's or address's own limits, if they do not let the request through now.
@@ -128,12 +136,17 @@ impl Pool {
             return Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey });
         };
         // Who comes new lets those go first who were told to come back by then.
-        let promised = if waited { Promised::default() } else { self.line.promised(place, seeker.models) };
-        let turn = self.turn(wanted, &promised);
+        let promised = if waited {
+            Promised::default()
+        } else {
+            self.line.promised(now, place, seeker.models, &want.token)
+        };
+        let turn = self.turn(wanted, &promised, 1.0);
         let behind =
             if ahead == 0 { at } else { self.soonest_behind(now, tries, burden).unwrap_or(u64::MAX) };
         // A slot so near would be lost: those before who do not come in time for it have later ones.
-        let long = if ahead > WORKED_OUT as u64 && behind > now + IMMINENT_MS { turn } else { 0 };
+        let imminent = waited && behind <= now + IMMINENT_MS;
+        let long = if ahead > WORKED_OUT as u64 && !imminent { turn } else { 0 };
         let due = at.max(behind).max(long);
         let wait = due.saturating_sub(now);
         if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms {
@@ -178,15 +191,17 @@ impl Pool {
         // What comes back must still find time to be answered.
         let latest = want.deadline_ms.saturating_sub(ON_THE_WAY_MS);
         if wait <= hope && latest > 0 {
-            let after = after.min(latest);
+            // Each ask is a subrequest, of which there are few: the more often, the less soon.
+            let patience = backoff_by(POLL_FIRST_MS, self.line.times(place));
+            let after = after.max(patience.min(*POLL_MS.end() / 2)).min(latest);
             let ticket = self.ticket_number(want);
             if self.line.hold(place, ticket, seeker, reserved, now + after) {
                 return Given::Ticket { ticket, after_ms: after };
             }
         }
         // The more are told to come back until then, the later it is.
-        let promised = self.line.promised(place, seeker.models);
-        let turn = self.turn(wanted, &promised);
+        let promised = self.line.promised(now, place, seeker.models, &want.token);
+        let turn = self.turn(wanted, &promised, PROMISED_SHARE);
         let after_ms = wait.max(after).max(turn.saturating_sub(now)).clamp(1, FAR_MS);
         self.line.promise(place, seeker, now + after_ms);
         Given::RetryAfter { after_ms, why: Waiting::Quota }
@@ -194,14 +209,18 @@ impl Pool {
 
     /// When it is this request's turn, if each uses what is expected, behind those before it and those who were
     /// told to come back until then.
-    fn turn(&self, wanted: &Wanted<'_>, promised: &Promised) -> u64 {
-        let Wanted { now, tries, ahead, mean, .. } = *wanted;
+    fn turn(&self, wanted: &Wanted<'_>, promised: &Promised, share: f64) -> u64 {
+        let Wanted { now, tries, ahead, own, mean, .. } = *wanted;
         let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
         let pace = self.snapshot.settings.pace_ms;
         let paced = if pace > 0 { self.next_slot_at + pace * ahead } else { 0 };
-        let room = self.room(tries, now, mean);
-        let turn = room.when(now, |then| ahead + 1 + promised.until(then), FAR_MS);
-        turn.max(pause).max(paced)
+        let mut room = self.room(tries, now, mean);
+        room.scale *= share;
+        let turn = room.when(now, |then| ahead + 1 + promised.until(then).0, FAR_MS);
+        // Those of other tokens who come later may go first: only a part of the room is this token's.
+        room.scale *= self.line.share(now, wanted.seeker.token);
+        let own = room.when(now, |then| own + 1 + promised.until(then).1, FAR_MS);
+        turn.max(own).max(pause).max(paced)
     }
 
     fn outlook(&self, one: &Try, now: u64) -> Outlook {
