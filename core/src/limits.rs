@@ -343,6 +343,8 @@ pub mod input {
     pub const BATCH_KEYS_AT_A_TIME: usize = 500;
     /// Ids of one bulk delete or test.
     pub const BULK_IDS: usize = 10_000;
+    /// Quota groups of one confirmation; a suggestion names at most 64.
+    pub const BULK_GROUPS: usize = 100;
     /// Points of one series for a chart.
     pub const SERIES_POINTS: usize = 1_500;
     /// Audit rows and recent requests of one answer.

@@ -5,6 +5,9 @@ use super::problem::Problem;
 use crate::platform::race::within;
 use crate::platform::{env, log};
 use rondo_core::pool::catalog::ModelStanding;
+use rondo_core::pool::decisions::Decision;
+use rondo_core::pool::kinship::Suggestion;
+use rondo_core::pool::state::Foresight;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -110,6 +113,81 @@ struct Standings {
 /// [`Silent`].
 pub async fn models(env: &Env) -> Result<Vec<ModelStanding>, Silent> {
     Ok(call::<Standings>(env, "models", &json!({}), CALL_MS).await?.models)
+}
+
+/// The last decisions.
+#[derive(Deserialize)]
+pub struct Decided {
+    /// Newest first.
+    pub items: Vec<Decision>,
+    /// How many are kept that fit the filters.
+    pub total: u64,
+}
+
+/// At most so many of the last decisions, of one key, or of one grant.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn decisions(
+    env: &Env,
+    limit: u64,
+    key: Option<&str>,
+    grant: Option<u64>,
+) -> Result<Decided, Silent> {
+    call(env, "decisions", &json!({"limit": limit, "key": key, "grant": grant}), CALL_MS).await
+}
+
+/// What is held of the limits of a key's group, as JSON; `None` for an unknown key.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn limits<T: DeserializeOwned>(env: &Env, key: &str) -> Result<Option<T>, Silent> {
+    #[derive(Deserialize)]
+    struct Answer<T> {
+        known: Option<T>,
+    }
+    Ok(call::<Answer<T>>(env, "limits", &json!({"key": key}), CALL_MS).await?.known)
+}
+
+/// How the pool does at this moment.
+#[derive(Deserialize)]
+pub struct Pulse {
+    /// Requests that wait.
+    pub waiting: u64,
+    /// Grants given and not settled.
+    pub under_way: u64,
+    /// How well the upstream's limits are foreseen.
+    pub foresight: Foresight,
+}
+
+/// How the pool does at this moment.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn pulse(env: &Env) -> Result<Pulse, Silent> {
+    call(env, "pulse", &json!({}), CALL_MS).await
+}
+
+#[derive(Deserialize)]
+struct Suggested {
+    suggestions: Vec<Suggestion>,
+}
+
+/// Groups that look like one quota.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn suggestions(env: &Env) -> Result<Vec<Suggestion>, Silent> {
+    Ok(call::<Suggested>(env, "suggestions", &json!({}), CALL_MS).await?.suggestions)
+}
+
+/// Tells it what the operator says of a suggestion; it reads the configuration again, too.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn judged(env: &Env, groups: &[String], accept: bool) -> Result<(), Silent> {
+    let judged = json!({"groups": groups, "accept": accept});
+    call::<Value>(env, "judged", &judged, CHANGED_MS).await.map(|_| ())
 }
 
 /// A key's state after a test.

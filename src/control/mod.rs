@@ -8,9 +8,12 @@ mod auth;
 mod call;
 mod catalog;
 mod coordinator;
+mod decisions;
 mod export;
+mod groups;
 mod import;
 mod keys;
+mod limits;
 mod models;
 mod passwords;
 mod probe;
@@ -86,9 +89,13 @@ async fn serve(request: Request, env: Env) -> Outcome {
         (Route::KeyDelete, _) => keys::delete_many(&call).await,
         (Route::KeysTest, _) => test_many::test(call).await,
         (Route::KeyExport, _) => export::export(&call).await,
+        (Route::KeyGroup, _) => groups::set(&call).await,
+        (Route::Suggestions, "GET") => groups::suggestions(&call).await,
+        (Route::Suggestions, _) => groups::judge(&call).await,
         (Route::Key(id), "PATCH") => keys::patch(&call, &id).await,
         (Route::Key(id), _) => keys::delete(&call, &id).await,
         (Route::KeyTest(id), _) => probe::test(&call, &id).await,
+        (Route::KeyLimits(id), _) => limits::of_key(&call, &id).await,
         (Route::Tokens, "GET") => tokens::list(&call).await,
         (Route::Tokens, _) => tokens::create(&call).await,
         (Route::Token(id), "PATCH") => tokens::patch(&call, &id).await,
@@ -101,6 +108,7 @@ async fn serve(request: Request, env: Env) -> Outcome {
         (Route::Pool(name), _) => models::delete(&call, &name).await,
         (Route::Settings, "GET") => settings::get(&call).await,
         (Route::Settings, _) => settings::patch(&call).await,
+        (Route::Decisions, _) => decisions::list(&call).await,
         (Route::Stats, _) => stats::stats(&call).await,
         (Route::Audit, _) => audit::list(&call).await,
     }

@@ -25,10 +25,16 @@ pub enum Route {
     KeysTest,
     /// `/api/keys/export`
     KeyExport,
+    /// `/api/keys/group`
+    KeyGroup,
+    /// `/api/keys/suggestions`
+    Suggestions,
     /// `/api/keys/{id}`
     Key(String),
     /// `/api/keys/{id}/test`
     KeyTest(String),
+    /// `/api/keys/{id}/limits`
+    KeyLimits(String),
     /// `/api/tokens`
     Tokens,
     /// `/api/tokens/{id}`
@@ -45,6 +51,8 @@ pub enum Route {
     Pool(String),
     /// `/api/settings`
     Settings,
+    /// `/api/decisions`
+    Decisions,
     /// `/api/stats`
     Stats,
     /// `/api/audit`
@@ -68,12 +76,15 @@ impl Route {
             "keys/delete" => Self::KeyDelete,
             "keys/test" => Self::KeysTest,
             "keys/export" => Self::KeyExport,
+            "keys/group" => Self::KeyGroup,
+            "keys/suggestions" => Self::Suggestions,
             "tokens" => Self::Tokens,
             "models" => Self::Models,
             "models/catalog" => Self::Catalog,
             "models/catalog/refresh" => Self::CatalogRefresh,
             "models/test" => Self::ModelTest,
             "settings" => Self::Settings,
+            "decisions" => Self::Decisions,
             "stats" => Self::Stats,
             "audit" => Self::Audit,
             _ => return Self::named(rest),
@@ -90,6 +101,7 @@ impl Route {
         match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
             ("keys", id, None, None) => decoded(id).map(Self::Key),
             ("keys", id, Some("test"), None) => decoded(id).map(Self::KeyTest),
+            ("keys", id, Some("limits"), None) => decoded(id).map(Self::KeyLimits),
             ("tokens", id, None, None) => decoded(id).map(Self::Token),
             _ => None,
         }
@@ -100,7 +112,8 @@ impl Route {
     pub fn methods(&self) -> &'static [&'static str] {
         match self {
             Self::Status | Self::Stats | Self::Audit | Self::Models | Self::Catalog => &["GET"],
-            Self::Keys | Self::Tokens => &["GET", "POST"],
+            Self::Decisions | Self::KeyLimits(_) => &["GET"],
+            Self::Keys | Self::Tokens | Self::Suggestions => &["GET", "POST"],
             Self::Key(_) | Self::Token(_) => &["PATCH", "DELETE"],
             Self::Pool(_) => &["PUT", "DELETE"],
             Self::Settings => &["GET", "PATCH"],
@@ -139,6 +152,9 @@ mod tests {
     fn fixed_names_come_before_ids() {
         assert_eq!(Route::of("/api/keys/test"), Some(Route::KeysTest));
         assert_eq!(Route::of("/api/keys/k_1/test"), Some(Route::KeyTest("k_1".into())));
+        assert_eq!(Route::of("/api/keys/group"), Some(Route::KeyGroup));
+        assert_eq!(Route::of("/api/keys/suggestions"), Some(Route::Suggestions));
+        assert_eq!(Route::of("/api/keys/k_1/limits"), Some(Route::KeyLimits("k_1".into())));
         assert_eq!(Route::of("/api/keys/k_1"), Some(Route::Key("k_1".into())));
         assert_eq!(Route::of("/api/models/catalog"), Some(Route::Catalog));
         assert_eq!(Route::of("/api/models/catalog/refresh"), Some(Route::CatalogRefresh));
@@ -182,8 +198,12 @@ mod tests {
             "keys/delete",
             "keys/test",
             "keys/export",
+            "keys/group",
+            "keys/suggestions",
             "keys/k",
             "keys/k/test",
+            "keys/k/limits",
+            "decisions",
             "tokens",
             "tokens/t",
             "models",

@@ -1,12 +1,14 @@
 //! `GET /api/stats`: totals in all, per key, model and token.
 
 use super::call::Call;
+use super::coordinator::Pulse;
 use super::problem::Outcome;
 use super::{coordinator, time_text};
 use crate::platform::json::Reply;
 use crate::store::usage::{self, Named, Totals};
 use rondo_core::config::FieldError;
 use rondo_core::config::list::number;
+use rondo_core::pool::state::Foresight;
 use serde_json::{Map, Value, json};
 
 /// Entries of each list when no number is asked for.
@@ -33,6 +35,23 @@ fn named(of: &Named, name: &str, masked: bool) -> Value {
     Value::Object(item)
 }
 
+/// How the pool does at this moment; null while the Coordinator does not answer.
+fn pool(pulse: Pulse) -> Value {
+    let Foresight { readings, off_millionths, unforeseen_429s, expected_429s, sent } = pulse.foresight;
+    let mean_error = (readings > 0).then(|| off_millionths as f64 / readings as f64 / 1e6);
+    json!({
+        "waiting": pulse.waiting,
+        "under_way": pulse.under_way,
+        "foresight": {
+            "readings": readings,
+            "mean_error": mean_error,
+            "unforeseen_429s": unforeseen_429s,
+            "expected_429s": expected_429s,
+            "sent": sent,
+        },
+    })
+}
+
 /// Four queries. The lists hold the busiest; `limit` says how many.
 pub async fn stats(call: &Call) -> Outcome {
     let mut limit = LIMIT;
@@ -47,6 +66,12 @@ pub async fn stats(call: &Call) -> Outcome {
     let keys: Vec<Value> = stats.keys.iter().map(|of| named(of, "label", true)).collect();
     let models: Vec<Value> = stats.models.iter().map(|of| named(of, "", false)).collect();
     let tokens: Vec<Value> = stats.tokens.iter().map(|of| named(of, "name", true)).collect();
-    let totals = numbers(&stats.total);
-    Ok(Reply::new(200).json(&json!({"totals": totals, "keys": keys, "models": models, "tokens": tokens})))
+    let pool = coordinator::pulse(&call.env).await.ok().map(pool);
+    Ok(Reply::new(200).json(&json!({
+        "totals": numbers(&stats.total),
+        "keys": keys,
+        "models": models,
+        "tokens": tokens,
+        "pool": pool,
+    })))
 }

@@ -185,6 +185,9 @@ impl Core {
             *self.limiter.borrow_mut() =
                 Limiter::restore(serde_json::from_str(&places).map_err(StoreError::from)?);
         }
+        for groups in super::views::dismissed(self)? {
+            pool.kinship().dismiss(&groups);
+        }
         Ok(pool)
     }
 

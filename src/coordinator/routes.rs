@@ -47,6 +47,11 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
         "limiter" => limiter(core, &body),
         "tested" => tested(core, &body).await,
         "models" => json_response(&views::models(core), 200),
+        "decisions" => view(views::decisions(core, &body)),
+        "limits" => view(views::limits(core, &body)),
+        "pulse" => json_response(&views::pulse(core), 200),
+        "suggestions" => json_response(&views::suggestions(core), 200),
+        "judged" => judged(core, &body).await,
         "catalog" => match catalog::reread(core).await {
             Ok(()) => json_response(&json!({}), 200),
             Err(error) => {
@@ -55,6 +60,25 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
             }
         },
         _ => json_response(&json!({"error": "no such call"}), 404),
+    }
+}
+
+fn view(view: Option<Value>) -> Result<Response> {
+    match view {
+        Some(view) => json_response(&view, 200),
+        None => json_response(&json!({"error": "not understood"}), 400),
+    }
+}
+
+/// A suggestion was judged; the groups may be others by now.
+async fn judged(core: &Core, body: &str) -> Result<Response> {
+    match views::judged(core, body) {
+        Some(Ok(())) => changed(core).await,
+        Some(Err(error)) => {
+            log::error("judgement_not_stored", &json!({"error": error.0}));
+            json_response(&json!({"error": "the object's database refuses"}), 503)
+        }
+        None => view(None),
     }
 }
 

@@ -1,13 +1,112 @@
-//! What the admin pages ask the object for.
+//! What the admin pages ask the object for. Times are unix milliseconds.
 
 use super::object::Core;
 use crate::platform::time;
+use crate::store::StoreError;
+use rondo_core::limits::durable_object::ROW_BYTES;
+use rondo_core::pool::decisions::KEPT;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How the models stand: `{models: [{model, state, reason, until, missing_groups}]}`, times in unix milliseconds.
+/// Dismissed sets that outlive a restart; as many as the pool remembers.
+const DISMISSED: usize = 1_000;
+/// Where they are stored.
+const DISMISSED_NAME: &str = "dismissed";
+
+/// How the models stand: `{models: [{model, state, reason, until, missing_groups}]}`.
 pub fn models(core: &Core) -> Value {
     let now = time::now_ms();
     let mut models = core.pool.borrow().model_standing(now);
     core.watch.tell(now, &mut models);
     json!({"models": models})
+}
+
+#[derive(Deserialize)]
+struct DecisionsCall {
+    limit: usize,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    grant: Option<u64>,
+}
+
+/// The last decisions, newest first: `{items, total}`; `None` when the call is not understood.
+pub fn decisions(core: &Core, body: &str) -> Option<Value> {
+    let call: DecisionsCall = serde_json::from_str(body).ok()?;
+    let pool = core.pool.borrow();
+    let fitting = |most| pool.decisions().latest(most, call.key.as_deref(), call.grant);
+    let items: Vec<_> = fitting(call.limit).collect();
+    Some(json!({"items": items, "total": fitting(KEPT).count()}))
+}
+
+#[derive(Deserialize)]
+struct LimitsCall {
+    key: String,
+}
+
+/// What is held of the limits of a key's group: `{known: {group, models}}`, null for an unknown key.
+pub fn limits(core: &Core, body: &str) -> Option<Value> {
+    let call: LimitsCall = serde_json::from_str(body).ok()?;
+    let pool = core.pool.borrow();
+    let known = pool.group_of(&call.key).zip(pool.quotas_of(&call.key, time::now_ms()));
+    Some(json!({"known": known.map(|(group, models)| json!({"group": group, "models": models}))}))
+}
+
+/// How the pool does at this moment.
+pub fn pulse(core: &Core) -> Value {
+    let pool = core.pool.borrow();
+    json!({"waiting": pool.waiting(), "under_way": pool.under_way(), "foresight": pool.foresight()})
+}
+
+/// Groups that look like one quota.
+pub fn suggestions(core: &Core) -> Value {
+    json!({"suggestions": core.pool.borrow().suggestions(time::now_ms())})
+}
+
+#[derive(Deserialize)]
+struct JudgedCall {
+    groups: Vec<String>,
+    accept: bool,
+}
+
+/// The operator judged a suggestion. An accepted one is forgotten, since its groups are one now; a dismissed one is
+/// written down. `None` when the call is not understood.
+pub fn judged(core: &Core, body: &str) -> Option<Result<(), StoreError>> {
+    let call: JudgedCall = serde_json::from_str(body).ok()?;
+    if call.accept {
+        core.pool.borrow_mut().kinship().forget(&call.groups);
+        return Some(Ok(()));
+    }
+    let written = dismissed(core).and_then(|mut sets| {
+        sets.retain(|set| *set != call.groups);
+        sets.push(call.groups.clone());
+        let text = shortened(sets)?;
+        core.journal.set_text(DISMISSED_NAME, &text)
+    });
+    if written.is_ok() {
+        core.pool.borrow_mut().kinship().dismiss(&call.groups);
+    }
+    Some(written)
+}
+
+/// The sets that were dismissed, oldest first.
+///
+/// # Errors
+/// When the object's database refuses.
+pub fn dismissed(core: &Core) -> Result<Vec<Vec<String>>, StoreError> {
+    let text = core.journal.text(DISMISSED_NAME)?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
+}
+
+/// As JSON that fits a row: the oldest go.
+fn shortened(sets: Vec<Vec<String>>) -> Result<String, StoreError> {
+    let over = sets.len().saturating_sub(DISMISSED);
+    let mut sets: Vec<Vec<String>> = sets.into_iter().skip(over).collect();
+    loop {
+        let text = serde_json::to_string(&sets)?;
+        if text.len() < ROW_BYTES / 2 || sets.is_empty() {
+            return Ok(text);
+        }
+        sets.drain(..sets.len().div_ceil(8));
+    }
 }

@@ -81,6 +81,13 @@ describe('one admin call', () => {
     assert.ok(exported.queries <= 7, `${exported.queries} queries for an export`);
     const ids = exported.body.keys.map((key) => key.id);
     assert.equal(ids.length, 10_001);
+    const grouped = await cost('POST', '/api/keys/group', { ids: ids.slice(0, 10_000), group: 'all' });
+    assert.equal(grouped.body.changed, 10_000);
+    assert.ok(grouped.queries <= 4, `${grouped.queries} queries for a group`);
+    const groups = ['group:all', `key:${ids[10_000]}`];
+    const united = await cost('POST', '/api/keys/suggestions', { groups, accept: true });
+    assert.deepEqual(united.body, { group: 'all', changed: 1 });
+    assert.ok(united.queries <= 5, `${united.queries} queries for a confirmation`);
     const deleted = await cost('POST', '/api/keys/delete', { ids: ids.slice(0, 10_000) });
     assert.equal(deleted.body.deleted, 10_000);
     assert.ok(deleted.queries <= 4, `${deleted.queries} queries for a deletion`);
@@ -91,6 +98,7 @@ describe('one admin call', () => {
     for (const [method, path, body] of [
       ['PATCH', `/api/tokens/${made.body.id}`, { enabled: false }],
       ['PUT', '/api/models/counted', { members: ['m'] }],
+      ['GET', '/api/decisions?limit=1000'], ['GET', '/api/keys/suggestions'],
       ['GET', '/api/models'], ['GET', '/api/settings'], ['GET', '/api/stats'], ['GET', '/api/audit'],
     ]) {
       const { trips, queries } = await cost(method, path, body);

@@ -117,6 +117,27 @@ describe('the documented admin API', () => {
     await exchange('DELETE', '/api/keys/{id}', { path: `/api/keys/${env.id}` });
     await exchange('POST', '/api/keys/test', { body: { ids: [env.id] } });
     await exchange('POST', '/api/keys/export', { body: { password: PASSWORD } });
+    // A request, so that there is something to explain.
+    const client = 'rk-token-of-the-contract';
+    await exchange('POST', '/api/tokens', { body: { name: 'client', token: client } });
+    const chat = await rondo.fetch('/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${client}` },
+      body: JSON.stringify({ model: 'gpt-oss-120b', messages: [{ role: 'user', content: 'Hello' }] }),
+    });
+    assert.equal(chat.status, 200, await chat.text());
+    const decisions = await exchange('GET', '/api/decisions');
+    assert.equal(decisions.items[0].outcome.kind, 'granted');
+    await exchange('GET', '/api/decisions', { path: '/api/decisions?limit=0' });
+    await exchange('GET', '/api/keys/{id}/limits', { path: `/api/keys/${env.id}/limits` });
+    await exchange('GET', '/api/keys/{id}/limits', { path: '/api/keys/k_0/limits' });
+    await exchange('POST', '/api/keys/group', { body: { ids: [env.id], group: 'g' } });
+    await exchange('POST', '/api/keys/group', { body: { ids: [env.id] } });
+    await exchange('GET', '/api/keys/suggestions');
+    const groups = ['group:g', `key:${key.id}`];
+    await exchange('POST', '/api/keys/suggestions', { body: { groups, accept: false } });
+    await exchange('POST', '/api/keys/suggestions', { body: { groups, accept: true } });
+    await exchange('POST', '/api/keys/suggestions', { body: { groups, accept: true } });
     await exchange('DELETE', '/api/keys/{id}', { path: `/api/keys/${key.id}` });
     await exchange('POST', '/api/keys/delete', { body: { status: 'active' } });
 

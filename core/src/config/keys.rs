@@ -186,7 +186,7 @@ impl Chosen {
     }
 }
 
-fn ids(fields: &mut Fields<'_>, max: usize) -> Result<Option<Vec<String>>, FieldError> {
+pub(super) fn ids(fields: &mut Fields<'_>, max: usize) -> Result<Option<Vec<String>>, FieldError> {
     let mut ids: Vec<String> = Vec::new();
     fields.list("ids", max, &mut ids)?;
     let there = fields.take("ids").is_some();
@@ -219,7 +219,12 @@ pub fn check_provider(id: &str) -> Result<(), String> {
 }
 
 /// A text counted in characters.
-fn text<'a>(fields: &mut Fields<'a>, name: &'a str, max: usize, into: &mut String) -> Result<(), FieldError> {
+pub(super) fn text<'a>(
+    fields: &mut Fields<'a>,
+    name: &'a str,
+    max: usize,
+    into: &mut String,
+) -> Result<(), FieldError> {
     fields.text(name, max * 4, into)?;
     if into.chars().count() > max {
         return Err(FieldError::new(name, format!("must be at most {max} characters")));
@@ -228,7 +233,7 @@ fn text<'a>(fields: &mut Fields<'a>, name: &'a str, max: usize, into: &mut Strin
 }
 
 /// `None` when the field is not there, `Some(None)` when it is null or empty.
-fn group(fields: &mut Fields<'_>) -> Result<Option<Option<String>>, FieldError> {
+pub(super) fn group(fields: &mut Fields<'_>) -> Result<Option<Option<String>>, FieldError> {
     match fields.take("group") {
         None => Ok(None),
         Some(Value::Null) => Ok(Some(None)),

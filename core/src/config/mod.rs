@@ -8,6 +8,7 @@ mod snapshot;
 mod validate;
 
 pub mod catalog;
+pub mod groups;
 pub mod import;
 pub mod keys;
 pub mod list;

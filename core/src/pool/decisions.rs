@@ -2,14 +2,14 @@
 
 use super::pick::Skipped;
 use super::protocol::{GrantId, RefusedWhy, Waiting};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Decisions kept.
 pub const KEPT: usize = 1_000;
 
 /// What was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A grant, and how many more as a lease.
@@ -48,7 +48,7 @@ pub enum Outcome {
 }
 
 /// A key that was passed over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
     /// Its row id.
     pub key: String,
@@ -59,7 +59,7 @@ pub struct PassedOver {
 }
 
 /// One decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// When, unix milliseconds.
     pub at: u64,

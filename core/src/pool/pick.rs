@@ -17,7 +17,7 @@ const NAMED: usize = 12;
 const SMALL_TOKENS: u64 = 20_000;
 
 /// Why a key is passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skipped {
     /// It failed this request already, or belongs to another provider.
