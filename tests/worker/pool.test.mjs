@@ -34,14 +34,16 @@ describe('three keys', async () => {
     while (performance.now() < until) {
       results.push(await answered(await chat()));
       const limited = sim.records.find((record) => record.status === 429);
-      if (until === Infinity && limited) until = limited.endedAt + 2_400;
+      // A busy isolate holds grants for the next second or so: those of others are spent first.
+      if (until === Infinity && limited) until = limited.endedAt + 4_000;
+      if (until !== Infinity && sim.records.some((record) => record.key === names[0] && record.receivedAt > limited.endedAt)) break;
       assert.ok(results.length < 5_000);
     }
     assert.equal(statuses(results), `200×${results.length}`);
     const uses = sim.records.filter((record) => record.key === names[0]);
     const limited = uses.findIndex((record) => record.status === 429);
     const rest = uses[limited + 1].receivedAt - uses[limited].endedAt;
-    assert.ok(rest >= 1_990 && rest < 2_300, `the key rested ${rest} ms`);
+    assert.ok(rest >= 1_990 && rest < 3_600, `the key rested ${rest} ms`);
   });
 
   test('a key revoked upstream is invalid after its first failure and gets nothing more', async () => {
@@ -158,7 +160,8 @@ test('two isolates share one rotation; a new token works on both at once and a r
     pool.sim.resetRecords();
     const results = await inParallel(200, 10, async (n) => answered(await pool.chat({}, { base: bases[n % 2] })));
     assert.equal(statuses(results), '200×200');
-    assert.deepEqual(requestsOf(pool.sim, pool.names), [50, 50, 50, 50]);
+    // Each isolate holds some grants ahead; what it does not spend goes back.
+    for (const used of requestsOf(pool.sim, pool.names)) assert.ok(Math.abs(used - 50) <= 3, `${used} of 200`);
 
     const { id, token } = await pool.admin('POST', '/api/tokens', { name: 'new' });
     for (const base of bases) assert.equal((await answered(await pool.chat({}, { base, token }))).status, 200);
