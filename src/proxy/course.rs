@@ -21,6 +21,8 @@ use rondo_core::wire::usage::Usage;
 use std::collections::VecDeque;
 
 /// The pause before a crowded upstream is asked again, when the Coordinator says nothing of it.
+/// A timer may be so much early.
+const EARLY_MS: u64 = 20;
 const QUEUE_PAUSE_MS: u64 = 250;
 
 /// A request that came in whole, from somebody who may ask.
@@ -164,16 +166,21 @@ impl Course<'_> {
         let now = time::now_ms();
         let fault = failure.fault;
         let grant = &ledger.grant;
+        // The client's own deadline was the shorter one: that nobody waited on says nothing of the upstream.
+        let given_up =
+            fault == Fault::Timeout && self.patience.stated().is_some() && self.time_left() <= EARLY_MS;
+        let settled = if given_up { Fault::Client } else { fault };
+        let usage = if given_up { Usage::estimate(self.body.prompt_tokens, 0) } else { Usage::default() };
         let attempt = Attempt {
             retry_after_ms: failure.retry_after_ms,
             quota: if fault == Fault::Quota { named_quota(&failure.error) } else { None },
             status: failure.status,
-            ..ledger.close(AttemptEnd::Failed(fault), Usage::default(), now)
+            ..ledger.close(AttemptEnd::Failed(settled), usage, now)
         };
-        state::fallback(|fallback| fallback.failed(&grant.key, fault, failure.retry_after_ms, now));
-        state::leases(|leases| leases.failed(&grant.key, &grant.model, fault));
-        self.urgent = fault != Fault::Client;
-        let last = !fault.is_retryable() || self.attempts >= self.budget || self.time_left() == 0;
+        state::fallback(|fallback| fallback.failed(&grant.key, settled, failure.retry_after_ms, now));
+        state::leases(|leases| leases.failed(&grant.key, &grant.model, settled));
+        self.urgent = settled != Fault::Client;
+        let last = given_up || !fault.is_retryable() || self.attempts >= self.budget || self.time_left() == 0;
         if last {
             let error = outcome::after(failure);
             let request = self.story().end(&grant.model, error.status, now);

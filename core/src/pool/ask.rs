@@ -12,6 +12,9 @@ use super::state::{MemberTurn, Pool};
 use crate::config::{AccessMode, Refusal, Strategy, Token, resolve};
 use crate::limits::grant::{DEFAULT_COMPLETION_TOKENS, MODELS_PER_REQUEST};
 
+/// So many keys must have been refused before the others are taken for dead too.
+const MANY_REFUSED: u64 = 12;
+
 /// The models a request may use, in the order to try them, and how the first of them take turns.
 struct Course {
     pool: String,
@@ -168,23 +171,27 @@ impl Pool {
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.
         let burden = if ahead == 0 { Burden::default() } else { self.burden(now, &tries, models, place) };
         if waited || ahead <= WORKED_OUT as u64 {
-            // A rest for the upstream's sake is respected as long as somebody else can serve.
-            for soft in [true, false] {
+            for (soft, proven) in [(true, true), (true, false), (false, false)] {
+                if proven && !self.prefers_proven(want) {
+                    continue;
+                }
                 for (number, one) in tries.iter().enumerate() {
                     if self.paused_until(&one.name) > now {
                         continue;
                     }
-                    let counted = soft.then_some(&mut *seen);
+                    let one = Try { need: Need { proven, ..one.need }, ..one.clone() };
+                    // A rest for the upstream's sake is respected as long as somebody else can serve.
+                    let counted = (soft && !proven).then_some(&mut *seen);
                     let taken = if ahead == 0 {
-                        self.take(one, soft, now, now, counted)
+                        self.take(&one, soft, now, now, counted)
                     } else if soft {
                         None
                     } else {
-                        self.take_behind((number, one), &burden, now, now)
+                        self.take_behind((number, &one), &burden, now, now)
                     };
                     if let Some(taken) = taken {
-                        return match self.grant(&wanted, one, taken, 0) {
-                            Ok(grant) => self.with_more(&wanted, one, grant),
+                        return match self.grant(&wanted, &one, taken, 0) {
+                            Ok(grant) => self.with_more(&wanted, &one, grant),
                             Err(delay) => self.wait(&wanted, now + delay, None),
                         };
                     }
@@ -192,6 +199,15 @@ impl Pool {
             }
         }
         self.not_now(&wanted, &burden)
+    }
+
+    /// Whether keys that have answered before go first: after a failure, and while most of those that were tried
+    /// are refused. One request in twenty tries another all the same.
+    fn prefers_proven(&self, want: &Want) -> bool {
+        let (worked, refused) = self.untested;
+        let again = want.attempts_left < self.snapshot.settings.attempt_budget;
+        let hardly_any = refused >= MANY_REFUSED && worked * 10 < refused && !self.asks.is_multiple_of(20);
+        refused > 0 && again || hardly_any
     }
 
     /// What a request to that model needs. Under a name that nobody knows there is a model too: the upstream
@@ -210,7 +226,12 @@ impl Pool {
         let tokens = model.state.corrected(want.prompt_tokens) + completion;
         let expected = model.expected(want.prompt_tokens, want.max_completion_tokens).min(tokens);
         let number = model.number;
-        Some(Try { name, number, need: Need { provider, tokens, insist, soft: false }, expected })
+        Some(Try {
+            name,
+            number,
+            need: Need { provider, tokens, insist, soft: false, proven: false },
+            expected,
+        })
     }
 
     pub(super) fn paused_until(&self, model: &str) -> u64 {

@@ -12,7 +12,7 @@ const TOGETHER_MS: u64 = 30_000;
 /// How long nobody is sent at first; doubles with each probe that fails.
 const OPEN_MS: u64 = 1_000;
 /// The longest.
-const OPEN_MAX_MS: u64 = 10_000;
+const OPEN_MAX_MS: u64 = 3_000;
 /// A probe that is not heard of for so long no longer keeps others from probing.
 const PROBE_MS: u64 = 15_000;
 /// How soon those who wait for a probe's outcome ask again.
@@ -82,6 +82,12 @@ impl Breaker {
         }
     }
 
+    /// Whether failures of late look as if they were the upstream's as a whole.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.open_until != 0 || self.failing.len() >= GROUPS - 1
+    }
+
     /// Whether one may send now.
     #[must_use]
     pub fn gate(&self, now: u64) -> Gate {
@@ -127,9 +133,12 @@ mod tests {
         assert!(breaker.failed(1_100, 1, 7));
         assert_eq!(breaker.gate(1_100), Gate::Wait(2_000), "each failed probe doubles the wait");
         breaker.probing(3_100, 8);
-        breaker.succeeded(3_200);
-        assert_eq!(breaker.gate(3_200), Gate::Free);
-        assert!(!breaker.failed(3_300, 1, 9), "it counts from the beginning again");
+        assert!(breaker.failed(3_200, 2, 8));
+        assert_eq!(breaker.gate(3_200), Gate::Wait(3_000), "up to its cap");
+        breaker.probing(6_200, 9);
+        breaker.succeeded(6_300);
+        assert_eq!(breaker.gate(6_300), Gate::Free);
+        assert!(!breaker.failed(6_400, 1, 10), "it counts from the beginning again");
     }
 
     #[test]

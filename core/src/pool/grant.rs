@@ -1,7 +1,7 @@
 //! Giving grants: the one asked for, candidates should it fail, and leases.
 
 use super::ask::Try;
-use super::breaker::Gate;
+use super::breaker::{Breaker, Gate};
 use super::burden::{Burden, Taken};
 use super::line::{Place, Seeker};
 use super::pick::{Fits, Need, Seen};
@@ -216,11 +216,16 @@ impl Pool {
             // Candidates, should the first fail too: of other keys. They are the same client's request.
             let others = Want { token: String::new(), address: None, ..want.clone() };
             let others = Wanted { want: &others, first: false, ..*wanted };
-            while grants.len() < CANDIDATES.min(want.attempts_left.max(1)) as usize {
+            // When it looks as if the upstream failed for everybody, each next attempt is asked for: it may be a
+            // probe.
+            let suspect = self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect);
+            let most = if suspect { 1 } else { CANDIDATES.min(want.attempts_left.max(1)) };
+            while grants.len() < most as usize {
                 if let Some(at) = grants.last().and_then(|grant| self.roster.position(&grant.key)) {
                     self.roster.exclude_at(at);
                 }
-                let Some(taken) = self.take(one, false, now, now, None) else { break };
+                let any = Try { need: Need { proven: false, ..one.need }, ..one.clone() };
+                let Some(taken) = self.take(&any, false, now, now, None) else { break };
                 let Ok(grant) = self.grant(&others, one, taken, 0) else { break };
                 grants.push(grant);
             }
@@ -247,7 +252,7 @@ impl Pool {
     /// One more for a lease, from a quota with plenty.
     fn take_leased(&mut self, one: &Try, now: u64) -> Option<(usize, i64)> {
         let (ask, askers) = (self.asks, self.askers.len() as u64);
-        let need = Need { soft: true, ..one.need };
+        let need = Need { soft: true, proven: false, ..one.need };
         let model = self.models.get(&one.name);
         let plenty = |group: usize| {
             let quota = model.and_then(|model| model.quota(group));

@@ -79,6 +79,13 @@ impl Pool {
         let Some(place) = self.roster.position(&attempt.key) else { return };
         let Some(slot) = self.roster.slots.get_mut(place) else { return };
         let group = slot.group;
+        if let Some(lane) = self.roster.lanes.get_mut(place)
+            && !lane.proven
+        {
+            lane.proven = true;
+            self.untested.0 += 1;
+        }
+        let Some(slot) = self.roster.slots.get_mut(place) else { return };
         let lifted = slot.state.invalid.as_ref().is_some_and(|ban| ban.since <= sent_at);
         if lifted {
             slot.state.invalid = None;
@@ -164,6 +171,14 @@ impl Pool {
                 }
             }
             Fault::Key => {
+                if let Some(lane) = self.roster.lanes.get_mut(place)
+                    && !std::mem::take(&mut lane.proven)
+                {
+                    self.untested.1 += 1;
+                    if self.untested.1 > 1_000 {
+                        self.untested = (self.untested.0 / 2, self.untested.1 / 2);
+                    }
+                }
                 if let Some(slot) = self.roster.slots.get_mut(place) {
                     let before = slot.state.invalid.is_some();
                     let total = self.books.total(Dim::Key, &attempt.key);

@@ -100,6 +100,8 @@ pub struct Lane {
     pub mark: u32,
     /// Number of its provider.
     pub provider: u32,
+    /// Its last word on its credentials was an answer.
+    pub proven: bool,
 }
 
 impl Turn for Lane {
@@ -187,6 +189,7 @@ impl Roster {
                 group.keys.push(at);
             }
             let provider = self.provider_number(&row.provider);
+            let proven = states.get(&row.id).is_some_and(|(_, lane)| lane.proven);
             let (state, open, credit, next_at) = match states.remove(&row.id) {
                 Some((slot, lane)) => (slot.state, slot.open, lane.credit, lane.next_at),
                 None => (KeyState::default(), 0, 0, 0),
@@ -201,6 +204,7 @@ impl Roster {
                 group: u32::try_from(group).unwrap_or(u32::MAX),
                 mark: 0,
                 provider,
+                proven,
             });
             self.slots.push(KeySlot { row, group, state, open });
         }

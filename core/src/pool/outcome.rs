@@ -128,6 +128,8 @@ pub fn wait_too_long(
             if matches!(answer.status, 429 | 503) {
                 // The time is true: whoever obeys it is served.
                 ApiError { retry_after_ms: own.retry_after_ms, should_retry: own.should_retry, ..answer }
+            } else if why == Waiting::Outage {
+                ApiError { retry_after_ms: own.retry_after_ms, ..answer }
             } else {
                 answer
             }

@@ -47,7 +47,8 @@ impl Room {
                 least = least.min(rise.level + passed * rise.rate + back);
             }
             start = *end;
-            room += least.max(0.0);
+            // Half a request is none: twelve groups with a twelfth each serve nobody.
+            room += least.max(0.0).floor();
         }
         room * self.scale
     }

@@ -36,6 +36,8 @@ pub enum Skipped {
     AfterOthers,
     /// The request is larger than its quota.
     TooLarge,
+    /// Not tried yet, or refused before, while others are known to answer.
+    Unproven,
 }
 
 /// What a scan saw, for explaining it.
@@ -69,6 +71,8 @@ pub struct Need {
     pub insist: bool,
     /// Respect rests for the upstream's sake.
     pub soft: bool,
+    /// Only keys that have answered before.
+    pub proven: bool,
 }
 
 /// Whether, and from when on, a key can serve.
@@ -112,6 +116,9 @@ fn passed_over(
     }
     if lane.next_at > by {
         return Some((Skipped::Paced, lane.next_at));
+    }
+    if need.proven && !lane.proven {
+        return Some((Skipped::Unproven, 0));
     }
     if need.soft && lane.rest_until > now {
         return Some((Skipped::Resting, lane.rest_until));

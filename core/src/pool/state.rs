@@ -106,6 +106,8 @@ pub struct Pool {
     /// When each isolate last asked.
     pub(super) askers: HashMap<u64, u64>,
     pub(super) asks: u64,
+    /// Of keys that were not known to work, how many did when they were tried, and how many did not.
+    pub(super) untested: (u64, u64),
     /// Turns given back since the last report was applied, by provider.
     untaken: HashMap<u32, i64>,
     pub(super) next_slot_at: u64,
@@ -141,6 +143,7 @@ impl Pool {
             foresight: Foresight::default(),
             askers: HashMap::new(),
             asks: 0,
+            untested: (0, 0),
             untaken: HashMap::new(),
             next_slot_at: 0,
             next_ticket: 0,

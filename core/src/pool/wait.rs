@@ -1,7 +1,7 @@
 //! Admission by time: the limits of tokens and addresses, breakers, the next slot, the line, the time to come back.
 
 use super::ask::Try;
-use super::breaker::Gate;
+use super::breaker::{Breaker, Gate};
 use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
 use super::line::Promised;
@@ -204,7 +204,9 @@ impl Pool {
         let turn = self.turn(wanted, &promised, PROMISED_SHARE);
         let after_ms = wait.max(after).max(turn.saturating_sub(now)).clamp(1, FAR_MS);
         self.line.promise(place, seeker, now + after_ms);
-        Given::RetryAfter { after_ms, why: Waiting::Quota }
+        let suspect = |one: &Try| self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect);
+        let why = if tries.iter().all(suspect) { Waiting::Outage } else { Waiting::Quota };
+        Given::RetryAfter { after_ms, why }
     }
 
     /// When it is this request's turn, if each uses what is expected, behind those before it and those who were
