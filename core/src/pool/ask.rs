@@ -187,7 +187,7 @@ impl Pool {
                     } else if soft {
                         None
                     } else {
-                        self.take_behind((number, &one), &burden, now, now)
+                        self.take_behind((number, &one), &burden, now, now, Some(&mut *seen))
                     };
                     if let Some(taken) = taken {
                         return match self.grant(&wanted, &one, taken, 0) {
@@ -264,10 +264,21 @@ impl Pool {
                     model: model.clone(),
                     weight: *weight,
                     credit: 0,
+                    turns: 0,
                 };
                 course.first.iter().map(turn).collect()
             });
-            let taken = rotation::take(turns, |turn| first.iter().any(|(model, _, _)| *model == turn.model));
+            let eligible = |turn: &MemberTurn| first.iter().any(|(model, _, _)| *model == turn.model);
+            let taken = rotation::take(turns, eligible);
+            // Keys and models that turn in step would always meet the same partner: after each round of the keys
+            // one turn of the models is left out.
+            let keys = self.roster.lanes.len() as u64;
+            if let Some(turn) = turns.first_mut() {
+                turn.turns += 1;
+                if keys > 0 && turn.turns.is_multiple_of(keys) && common(keys, first.len() as u64) > 1 {
+                    rotation::take(turns, eligible);
+                }
+            }
             let start = taken
                 .and_then(|(place, _)| turns.get(place))
                 .and_then(|turn| first.iter().position(|(model, _, _)| *model == turn.model))
@@ -294,6 +305,11 @@ impl Pool {
         }
         models
     }
+}
+
+/// The greatest common divisor.
+fn common(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { common(other, one % other) }
 }
 
 /// What somebody who speaks version 1 understands.

@@ -42,8 +42,8 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// A group failed at that moment, by that grant. Whether it is a storm, in which no key is to blame.
-    pub fn failed(&mut self, now: u64, group: usize, grant: GrantId) -> bool {
+    /// A group failed at that moment, by that grant sent at that other. Whether it is a storm, in which no key is to blame.
+    pub fn failed(&mut self, now: u64, sent_at: u64, group: usize, grant: GrantId) -> bool {
         self.failing.retain(|(name, at)| *name != group && at + TOGETHER_MS > now);
         if self.failing.len() < 64 {
             self.failing.push((group, now));
@@ -56,7 +56,7 @@ impl Breaker {
             if self.failing.len() >= GROUPS {
                 self.open(now);
             }
-        } else if probed || now >= self.open_until {
+        } else if probed || now >= self.open_until && sent_at > self.opened_at {
             self.open(now);
         }
         self.open_until != 0
@@ -116,10 +116,10 @@ mod tests {
 
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
-        assert!(!breaker.failed(0, 1, 1));
-        assert!(!breaker.failed(0, 1, 2), "the same group again is no more than one");
-        assert!(!breaker.failed(0, 2, 3));
-        assert!(breaker.failed(0, 3, 4));
+        assert!(!breaker.failed(0, 0, 1, 1));
+        assert!(!breaker.failed(0, 0, 1, 2), "the same group again is no more than one");
+        assert!(!breaker.failed(0, 0, 2, 3));
+        assert!(breaker.failed(0, 0, 3, 4));
         breaker
     }
 
@@ -130,23 +130,23 @@ mod tests {
         assert_eq!(breaker.gate(1_000), Gate::Probe);
         breaker.probing(1_000, 7);
         assert_eq!(breaker.gate(1_000), Gate::Wait(PROBE_POLL_MS));
-        assert!(breaker.failed(1_100, 1, 7));
+        assert!(breaker.failed(1_100, 1_100, 1, 7));
         assert_eq!(breaker.gate(1_100), Gate::Wait(2_000), "each failed probe doubles the wait");
         breaker.probing(3_100, 8);
-        assert!(breaker.failed(3_200, 2, 8));
+        assert!(breaker.failed(3_200, 3_200, 2, 8));
         assert_eq!(breaker.gate(3_200), Gate::Wait(3_000), "up to its cap");
         breaker.probing(6_200, 9);
         breaker.succeeded(6_300);
         assert_eq!(breaker.gate(6_300), Gate::Free);
-        assert!(!breaker.failed(6_400, 1, 10), "it counts from the beginning again");
+        assert!(!breaker.failed(6_400, 6_400, 1, 10), "it counts from the beginning again");
     }
 
     #[test]
     fn a_success_in_between_keeps_it_closed() {
         let mut breaker = Breaker::default();
         for n in 0..30 {
-            breaker.failed(n, n as usize % 2, n);
-            breaker.failed(n, 2, n);
+            breaker.failed(n, n, n as usize % 2, n);
+            breaker.failed(n, n, 2, n);
             breaker.succeeded(n);
         }
         assert_eq!(breaker.gate(30), Gate::Free);
@@ -156,7 +156,7 @@ mod tests {
     fn what_ended_before_it_opened_does_not_close_it() {
         let mut breaker = Breaker::default();
         for group in 0..3 {
-            breaker.failed(100, group, 0);
+            breaker.failed(100, 100, group, 0);
         }
         breaker.succeeded(99);
         assert_eq!(breaker.gate(100), Gate::Wait(1_000));

@@ -67,7 +67,7 @@ impl Bucket {
     pub fn level(&self, now: u64) -> i64 {
         let missing = self.full_at_us.saturating_sub(now * US) as f64 / self.us_per_unit();
         // A sliver of a unit is rounding, not use.
-        self.limit as i64 - (missing - 1e-6).ceil().max(0.0) as i64
+        (self.limit as i64).saturating_sub((missing - 1e-6).ceil().max(0.0) as i64)
     }
 
     /// From when on `cost` fits; `None` if it never does. Not later than `now` means at once.
@@ -76,14 +76,17 @@ impl Bucket {
         if cost > self.limit {
             return None;
         }
-        let us = (self.full_at_us + self.us_for(cost)).saturating_sub(self.window_ms * US);
+        let us = self.full_at_us.saturating_add(self.us_for(cost)).saturating_sub(self.window_ms * US);
         Some(us.div_ceil(US))
     }
 
     /// From when on `cost` fits once `before` has been taken too.
     #[must_use]
     pub fn when_behind(&self, before: u64, cost: u64) -> u64 {
-        (self.full_at_us + self.us_for(before + cost)).saturating_sub(self.window_ms * US).div_ceil(US)
+        self.full_at_us
+            .saturating_add(self.us_for(before + cost))
+            .saturating_sub(self.window_ms * US)
+            .div_ceil(US)
     }
 
     /// Takes so much at that moment, whether it is there or not.
@@ -99,7 +102,7 @@ impl Bucket {
     /// The same, when `booked` is still to be spent at a later moment: a bucket that is full before then can't
     /// save what overflows.
     pub fn refund_before(&mut self, cost: u64, booked_at: u64, booked: u64) {
-        let least = booked_at * US + self.us_for(booked);
+        let least = (booked_at * US).saturating_add(self.us_for(booked));
         let refunded = self.full_at_us.saturating_sub(self.us_for(cost));
         self.full_at_us = refunded.max(least.min(self.full_at_us));
     }
@@ -107,7 +110,7 @@ impl Bucket {
     /// Sets what is there.
     pub fn set_level(&mut self, now: u64, level: i64) {
         let missing = u64::try_from(i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_sub(level));
-        self.full_at_us = now * US + self.us_for(missing.unwrap_or(0));
+        self.full_at_us = (now * US).saturating_add(self.us_for(missing.unwrap_or(0)));
     }
 
     /// Sets the moment at which it is full.
@@ -121,9 +124,9 @@ impl Bucket {
         if limit == self.limit {
             return;
         }
-        let used = self.limit as i64 - self.level(now);
+        let used = (self.limit as i64).saturating_sub(self.level(now));
         self.limit = limit;
-        self.set_level(now, limit as i64 - used);
+        self.set_level(now, (limit as i64).saturating_sub(used));
     }
 }
 

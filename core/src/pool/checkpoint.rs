@@ -4,7 +4,7 @@ use super::books::UsageRow;
 use super::keys::{GroupState, KeyState};
 use super::models::ModelState;
 use super::quota::Quota;
-use super::state::{Pool, page_of};
+use super::state::{Pool, figures, page_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -151,7 +151,11 @@ impl Pool {
                     let Some(at) = self.roster.group_named(&group) else { continue };
                     for (name, quota) in models {
                         if let Some(model) = self.models.ensure(&name, 0, |_| {}) {
-                            model.with_quota(at, |place| *place = quota);
+                            let figures = figures(&self.snapshot.settings.limit_overrides, &group, &name);
+                            model.with_quota(at, |place| {
+                                *place = quota;
+                                place.fix(0, &figures);
+                            });
                         }
                     }
                 }

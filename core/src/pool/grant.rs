@@ -91,6 +91,7 @@ impl Pool {
         burden: &Burden,
         now: u64,
         by: u64,
+        seen: Option<&mut Seen>,
     ) -> Option<(usize, i64)> {
         let model = self.models.get(&one.name);
         let fits = |group: usize| {
@@ -101,7 +102,7 @@ impl Pool {
                     quota.when_behind(taken.requests, taken.tokens, one.need.tokens) <= by
                 })
         };
-        self.roster.take(model, &one.need, now, by, fits, None)
+        self.roster.take(model, &one.need, now, by, fits, seen)
     }
 
     /// Grants the key that was taken, or says how long it would still take.
@@ -231,6 +232,12 @@ impl Pool {
             }
         } else if want.count > 1 && ahead == 0 && self.may_lease(want) {
             let lease = Wanted { first: false, ..*wanted };
+            if !self.snapshot.settings.limit_overrides.is_empty() {
+                // What the operator has set is known before it is used.
+                for group in 0..self.roster.groups.len() {
+                    self.know_quota(group, &one.name, now);
+                }
+            }
             while grants.len() < (want.count as usize).min(GRANTS_PER_ASK) {
                 let Some(taken) = self.take_leased(one, now) else { break };
                 let Ok(grant) = self.grant(&lease, one, taken, 0) else { break };

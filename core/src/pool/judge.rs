@@ -7,7 +7,7 @@ use super::faults::{
 };
 use super::keys::Ban;
 use super::protocol::{Attempt, AttemptEnd, Fault, GrantId};
-use super::state::{Open, Pool};
+use super::state::{Open, Pool, new_quota};
 
 const MINUTE_MS: u64 = 60_000;
 /// Headers this close to the answer's end may have been written after its settlement.
@@ -25,12 +25,13 @@ impl Pool {
     ) {
         let sent_at = ended_at.saturating_sub(attempt.duration_ms);
         self.foresight.sent += 1;
-        // A refused quota is judged by what the twin held before.
+        // What was refused took nothing: its own reservation is back before the refusal is judged.
+        self.settle_quota(ended_at, attempt, open);
         if attempt.end == AttemptEnd::Failed(Fault::Quota) {
             self.cool(ended_at, attempt, open);
         }
-        self.settle_quota(ended_at, attempt, open);
-        if !attempt.limits.is_empty() || attempt.headers_ms.is_some() {
+        let answered = matches!(attempt.end, AttemptEnd::Ok | AttemptEnd::Cut);
+        if !attempt.limits.is_empty() || attempt.headers_ms.is_some() && answered {
             let at = attempt.headers_ms.map_or(ended_at, |ms| (sent_at + ms).min(ended_at));
             let at_the_end = ended_at - at < AT_THE_END_MS;
             self.read((now, at), &attempt.key, &attempt.model, &attempt.limits, 0, at_the_end);
@@ -65,6 +66,9 @@ impl Pool {
             }
             _ => (total, uncached, true),
         };
+        if matches!(attempt.end, AttemptEnd::Ok | AttemptEnd::Cut) {
+            self.know_quota(group, &attempt.model, at);
+        }
         let Some(model) = self.models.get_mut(&attempt.model) else { return };
         model.with_known(group, |quota| match open {
             Some(open) => quota.settle(at, open.reserved, total, uncached, counts),
@@ -155,7 +159,7 @@ impl Pool {
         let upstream = matches!(fault, Fault::Upstream | Fault::Timeout | Fault::Lost);
         let breaker = self.breakers.entry(provider).or_default();
         let storm = if upstream {
-            breaker.failed(now, group, id)
+            breaker.failed(now, now.saturating_sub(attempt.duration_ms), group, id)
         } else {
             breaker.unproven(id);
             false
@@ -180,11 +184,17 @@ impl Pool {
                     }
                 }
                 if let Some(slot) = self.roster.slots.get_mut(place) {
-                    let before = slot.state.invalid.is_some();
+                    // Requests under way together are refused together: that is one refusal.
+                    let sent_at = now.saturating_sub(attempt.duration_ms);
+                    let before = slot.state.invalid.as_ref().is_some_and(|ban| ban.until <= sent_at);
                     let total = self.books.total(Dim::Key, &attempt.key);
                     let worked = total.requests > total.errors;
                     let lasts = if worked && !before { INVALID_AT_FIRST_MS } else { INVALID_FOR_MS };
-                    slot.state.invalid = Some(ban(lasts, "refused by the upstream"));
+                    // A ban that is longer than this one would be stays.
+                    let held = slot.state.invalid.as_ref().map_or(0, |ban| ban.until);
+                    if now + lasts > held {
+                        slot.state.invalid = Some(ban(lasts, "refused by the upstream"));
+                    }
                     self.touch_key(&attempt.key);
                 }
             }
@@ -209,10 +219,23 @@ impl Pool {
         }
     }
 
+    /// Makes the quota if it is not there, with the operator's figures.
+    pub(super) fn know_quota(&mut self, group: usize, name: &str, now: u64) {
+        if self.models.get(name).is_some_and(|model| model.quota(group).is_some()) {
+            return;
+        }
+        let Some(of) = self.roster.groups.get(group) else { return };
+        let quota = new_quota(&self.snapshot, &of.name, name, now);
+        if let Some(model) = self.model(name, now) {
+            model.with_quota(group, |place| *place = quota);
+        }
+    }
+
     /// The group's bucket for that model is empty: it cools until the stated time, or the later one of two.
     fn cool(&mut self, now: u64, attempt: &Attempt, open: Option<&Open>) {
         let Some(group) = self.roster.group_at(&attempt.key) else { return };
         let reserved = open.map_or(attempt.prompt_estimate, |open| open.reserved);
+        self.know_quota(group, &attempt.model, now);
         let Some(model) = self.model(&attempt.model, now) else { return };
         let named = attempt.quota;
         let unforeseen = model.with_quota(group, |quota| {

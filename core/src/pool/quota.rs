@@ -9,12 +9,13 @@
 use super::bucket::Bucket;
 use super::recent::{Amounts, Recent, minus};
 use crate::limits::grant::USE_WITHIN_MS;
+use crate::limits::input::LIMIT_VALUE_MAX;
 use crate::wire::headers::{Counted, LimitReading, Window};
 use serde::{Deserialize, Serialize};
 
 /// How long after the computed moment a request is sent that had to wait for it: the network may bring it sooner
 /// than the one before.
-const MARGIN_MS: u64 = 120;
+pub const MARGIN_MS: u64 = 120;
 /// The margin doubles with each 429 that was not foreseen, up to this.
 const MARGIN_MAX_MS: u64 = 2_000;
 /// Foreseen successes in a row that halve it again.
@@ -382,8 +383,8 @@ impl Quota {
             (meter.what != Counted::Requests) == of_tokens
                 && window.is_none_or(|window| meter.window == window)
         };
-        let mut full = of_tokens;
-        let mut roomy = of_tokens;
+        let sized = of_tokens && self.meters.iter().any(&named);
+        let (mut full, mut roomy) = (sized, sized);
         for meter in self.meters.iter_mut().filter(|meter| named(meter)) {
             let (level, limit) = (meter.bucket.level(now), meter.bucket.limit() as i64);
             full &= level >= limit - limit / 50;
@@ -437,10 +438,7 @@ impl Quota {
     ) -> Deviation {
         let mut deviation = Deviation::default();
         if limits.is_empty() {
-            if !self.is_known() {
-                self.silent = true;
-                self.window = (self.window() + 1).min(WINDOW_MAX);
-            }
+            self.silent |= !self.is_known();
             return deviation;
         }
         self.learn(at, limits, own);
@@ -470,7 +468,7 @@ impl Quota {
                 .meters
                 .iter_mut()
                 .find(|meter| meter.what == reading.what && meter.window == reading.window);
-            let Some(limit) = reading.limit else { continue };
+            let Some(limit) = reading.limit.map(|limit| limit.min(LIMIT_VALUE_MAX)) else { continue };
             let Some(meter) = known else {
                 let mut bucket = Bucket::new(limit, reading.window.ms());
                 let remaining = reading.remaining.map_or(limit, |remaining| remaining.min(limit));
@@ -492,6 +490,11 @@ impl Quota {
                 // A change of plan: what was refused for its size may fit now.
                 self.refused_from = None;
                 meter.bucket.set_limit(at, limit);
+                if let Some(remaining) = reading.remaining {
+                    meter.bucket.set_level(at, remaining.min(limit) as i64);
+                    let since = self.recent.since(at).map_or(0, |since| meter.of(since));
+                    meter.bucket.spend(at, u64::try_from(since).unwrap_or(0));
+                }
             }
         }
         for meter in &mut self.meters {
@@ -520,7 +523,7 @@ impl Quota {
             let Some(remaining) = reading.remaining else { continue };
             let known = |meter: &&mut Meter| meter.what == reading.what && meter.window == reading.window;
             let Some(meter) = self.meters.iter_mut().find(known) else { continue };
-            if reading.limit.is_some_and(|limit| limit.max(1) != meter.bucket.limit()) {
+            if reading.limit.is_some_and(|limit| limit.clamp(1, LIMIT_VALUE_MAX) != meter.bucket.limit()) {
                 continue;
             }
             let said = Said {
@@ -538,13 +541,17 @@ impl Quota {
 
     /// The operator's own figures take the place of learned ones.
     pub fn fix(&mut self, now: u64, figures: &[(Counted, Window, u64)]) {
-        for meter in &mut self.meters {
-            meter.fixed = false;
-        }
+        // A figure that was taken back is learned anew.
+        self.meters.retain(|meter| {
+            let stays = |figure: &&(Counted, Window, u64)| (figure.0, figure.1) == (meter.what, meter.window);
+            !meter.fixed || figures.iter().any(|figure| stays(&figure))
+        });
         for &(what, window, limit) in figures {
             match self.meters.iter_mut().find(|meter| meter.what == what && meter.window == window) {
                 Some(meter) => {
-                    meter.bucket.set_limit(now, limit);
+                    // Without a clock, as at a restart, it is full when it was to be.
+                    let at = if now == 0 { meter.bucket.full_at() } else { now };
+                    meter.bucket.set_limit(at, limit);
                     meter.fixed = true;
                 }
                 None => self.meters.push(Meter {
@@ -648,3 +655,7 @@ fn signed_ms(bucket: &Bucket, units: i64) -> i64 {
     let ms = bucket.ms_for(units.unsigned_abs()) as i64;
     if units < 0 { -ms } else { ms }
 }
+
+#[cfg(test)]
+#[path = "quota_tests.rs"]
+mod tests;

@@ -47,6 +47,8 @@ pub(super) struct MemberTurn {
     pub model: String,
     pub weight: i64,
     pub credit: i64,
+    /// Turns taken of all members; counted at the first.
+    pub turns: u64,
 }
 
 impl Turn for MemberTurn {
@@ -117,6 +119,8 @@ pub struct Pool {
     /// Keys whose status may have changed since D1 was told.
     pub(super) dirty_status: HashSet<String>,
     swept_at: u64,
+    /// The latest time it was told.
+    clock: u64,
 }
 
 impl Pool {
@@ -150,6 +154,7 @@ impl Pool {
             dirty: HashSet::new(),
             dirty_status: HashSet::new(),
             swept_at: 0,
+            clock: 0,
         }
     }
 
@@ -168,7 +173,7 @@ impl Pool {
             for group in groups {
                 let Some(of) = self.roster.groups.get(group) else { continue };
                 let figures = figures(overrides, &of.name, name);
-                model.with_known(group, |quota| quota.fix(0, &figures));
+                model.with_known(group, |quota| quota.fix(self.clock, &figures));
             }
         }
     }
@@ -181,6 +186,7 @@ impl Pool {
 
     /// Applies reports: books, penalties, what was reserved. A number that was settled before changes nothing.
     pub fn apply(&mut self, now: u64, settles: &[Settle]) {
+        self.clock = now;
         for settle in settles {
             if !self.settled.note(now, settle.id) {
                 continue;

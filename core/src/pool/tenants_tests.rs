@@ -491,3 +491,10 @@ proptest! {
         }
     }
 }
+
+impl Tenants {
+    /// How many tokens and addresses are held.
+    pub(in crate::pool) fn sizes(&self) -> (usize, usize) {
+        (self.tokens.len(), self.addresses.len())
+    }
+}

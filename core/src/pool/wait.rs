@@ -7,6 +7,7 @@ use super::grant::Wanted;
 use super::line::Promised;
 use super::pick::Outlook;
 use super::protocol::{Given, RefusedWhy, Waiting, Want};
+use super::quota::MARGIN_MS;
 use super::state::Pool;
 use crate::limits::grant::TICKET_BEYOND_MS;
 
@@ -151,7 +152,7 @@ impl Pool {
         let wait = due.saturating_sub(now);
         if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms {
             let by = due.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(wait));
-            if let Some(taken) = self.take_behind((number, one), burden, now, by) {
+            if let Some(taken) = self.take_behind((number, one), burden, now, by, None) {
                 return match self.grant(wanted, one, taken, due) {
                     Ok(grant) => {
                         self.line.serve(place, &want.token, seeker.tokens);
@@ -164,7 +165,7 @@ impl Pool {
         // What is under way will most likely use less than was reserved for it: then it is sooner.
         let hoped = turn.min(due);
         let poll = (hoped <= now + EARLY_MS).then(|| self.next_end(tries, ahead + 1));
-        self.wait(wanted, hoped, poll)
+        self.wait_for(wanted, hoped, poll, due)
     }
 
     /// When about so many of the requests under way have ended, in milliseconds.
@@ -179,6 +180,11 @@ impl Pool {
     /// Waits for `due`, by a place in the line if that is before the deadline. `poll` says how soon to look again
     /// when the moment is another's to decide.
     pub(super) fn wait(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>) -> Given {
+        self.wait_for(wanted, due, poll, due)
+    }
+
+    /// The same; `surely` is when it fits even if all that is reserved is used.
+    fn wait_for(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>, surely: u64) -> Given {
         let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
         let wait = due.saturating_sub(now);
         let reserved = tries.iter().map(|one| one.need.tokens).max().unwrap_or(0);
@@ -202,7 +208,11 @@ impl Pool {
         // The more are told to come back until then, the later it is.
         let promised = self.line.promised(now, place, seeker.models, &want.token);
         let turn = self.turn(wanted, &promised, PROMISED_SHARE);
-        let after_ms = wait.max(after).max(turn.saturating_sub(now)).clamp(1, FAR_MS);
+        let hoped = wait.max(after).max(turn.saturating_sub(now));
+        let surely = surely.saturating_sub(now);
+        // Near enough the certain moment is told, which has its margin.
+        let certain = surely >= hoped && surely - hoped <= TICKET_BEYOND_MS;
+        let after_ms = if certain { surely } else { hoped + MARGIN_MS }.clamp(1, FAR_MS);
         self.line.promise(place, seeker, now + after_ms);
         let suspect = |one: &Try| self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect);
         let why = if tries.iter().all(suspect) { Waiting::Outage } else { Waiting::Quota };
@@ -216,12 +226,12 @@ impl Pool {
         let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
         let pace = self.snapshot.settings.pace_ms;
         let paced = if pace > 0 { self.next_slot_at + pace * ahead } else { 0 };
-        let mut room = self.room(tries, now, mean);
-        room.scale *= share;
-        let turn = room.when(now, |then| ahead + 1 + promised.until(then).0, FAR_MS);
+        let room = self.room(tries, now, mean);
+        let before = |count: u64, part: f64| 1 + (count as f64 / part).ceil() as u64;
+        let turn = room.when(now, |then| before(ahead + promised.until(then).0, share), FAR_MS);
         // Those of other tokens who come later may go first: only a part of the room is this token's.
-        room.scale *= self.line.share(now, wanted.seeker.token);
-        let own = room.when(now, |then| own + 1 + promised.until(then).1, FAR_MS);
+        let part = share * self.line.share(now, wanted.seeker.token);
+        let own = room.when(now, |then| before(own + promised.until(then).1, part), FAR_MS);
         turn.max(own).max(pause).max(paced)
     }
 
