@@ -5,7 +5,7 @@
 //! true times shows in the upstream's 429s.
 
 use crate::scenario::Scenario;
-use rondo_core::pool::faults::{INVALID_FOR_MS, SUSPENDED_FOR_MS};
+use rondo_core::pool::faults::{INVALID_AT_FIRST_MS, INVALID_FOR_MS, SUSPENDED_FOR_MS};
 use rondo_core::pool::protocol::{AttemptEnd, Fault, Grant, Settle};
 use std::collections::HashMap;
 
@@ -50,7 +50,13 @@ impl Rests {
             let org = self.owners[key];
             let from = clock.saturating_sub(settle.age_ms);
             let (rest, until) = match fault {
-                Fault::Key => (&mut self.refused[key], from + INVALID_FOR_MS),
+                // One that had worked is tried again soon, once.
+                Fault::Key => {
+                    let before = self.refused[key];
+                    let again = before > 0 && from >= before;
+                    let rest = if again { INVALID_FOR_MS } else { INVALID_AT_FIRST_MS };
+                    (&mut self.refused[key], from + rest)
+                }
                 Fault::Payment => (&mut self.unpaid[org], from + SUSPENDED_FOR_MS),
                 Fault::Quota => {
                     let place = org * self.models.len() + model;

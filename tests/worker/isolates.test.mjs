@@ -29,7 +29,7 @@ async function startFour(limits) {
 /** One client request at one of the isolates. */
 async function once(pool, base, n) {
   const response = await pool.chat(
-    { stream: n % 2 === 0, max_completion_tokens: 32, messages: [{ role: 'user', content: 'Talk. [[tokens=12]]' }] },
+    { stream: n % 2 === 0, max_completion_tokens: 32, messages: [{ role: 'user', content: `${'Talk. '.repeat(1 + 2 * n)}[[tokens=12]]` }] },
     { base },
   );
   const text = await response.text();

@@ -139,6 +139,8 @@ pub struct Roster {
     group_names: HashMap<String, usize>,
     providers: Vec<String>,
     mark: u32,
+    /// Room for a scan's finds, kept so that it need not be made anew.
+    pub(super) scratch: Vec<usize>,
 }
 
 /// A share of one is divided among up to eight keys, and most numbers beyond, without a remainder.

@@ -276,7 +276,9 @@ impl Leases {
     /// An attempt with that key and model failed: the leases' grants that would fail likewise go back.
     pub fn failed(&mut self, key: &str, model: &str, fault: Fault) {
         let likewise = |grant: &Grant| match fault {
-            Fault::Key | Fault::Payment | Fault::Upstream | Fault::Timeout | Fault::Lost => grant.key == key,
+            // It may be the upstream as a whole: whether anybody is sent there is the Coordinator's to say.
+            Fault::Upstream | Fault::Timeout | Fault::Lost => true,
+            Fault::Key | Fault::Payment => grant.key == key,
             Fault::Quota => grant.key == key && grant.model == model,
             Fault::Queue | Fault::Model => grant.model == model,
             Fault::Path | Fault::Client => false,

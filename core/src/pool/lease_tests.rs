@@ -178,7 +178,7 @@ fn a_new_snapshot_and_a_late_answer_under_an_old_one_give_all_back() {
 fn a_failure_takes_along_the_grants_that_would_fail_likewise() {
     for (fault, left) in [
         (Fault::Key, 4),
-        (Fault::Lost, 4),
+        (Fault::Lost, 0),
         (Fault::Quota, 4),
         (Fault::Model, 0),
         (Fault::Queue, 0),

@@ -173,13 +173,17 @@ impl Roster {
         let mark = self.mark();
         let mut aside: Vec<usize> = Vec::new();
         let mut declined = 0;
+        // Filled by each scan, so that the second round over those who gain is over them alone.
+        let mut eligible = std::mem::take(&mut self.scratch);
         let taken = loop {
             let mut best: Option<(usize, i64)> = None;
             let mut total = 0;
+            eligible.clear();
             for (at, lane) in self.lanes.iter().enumerate() {
                 match passed_over(lane, model, mark, need, now, by) {
                     None => {
                         let share = i64::from(lane.share);
+                        eligible.push(at);
                         total += share;
                         let credit = lane.credit + share;
                         if best.is_none_or(|(_, most)| credit > most) {
@@ -232,8 +236,8 @@ impl Roster {
             }
         };
         if let Some((at, total)) = taken {
-            for lane in &mut self.lanes {
-                if passed_over(lane, model, mark, need, now, by).is_none() {
+            for at in &eligible {
+                if let Some(lane) = self.lanes.get_mut(*at) {
                     lane.credit += i64::from(lane.share);
                 }
             }
@@ -244,6 +248,7 @@ impl Roster {
         for at in aside {
             self.include_at(at);
         }
+        self.scratch = eligible;
         taken
     }
 

@@ -519,6 +519,7 @@ impl Quota {
     ) {
         let Some(since) = self.recent.since(at) else { return };
         let since = minus(since, own.since);
+        let next = self.recent.first_after(at);
         for reading in limits {
             let Some(remaining) = reading.remaining else { continue };
             let known = |meter: &&mut Meter| meter.what == reading.what && meter.window == reading.window;
@@ -531,6 +532,7 @@ impl Quota {
                 remaining,
                 reset_ms: reading.reset_ms,
                 since: meter.of(since),
+                next,
                 maybe: meter.of(own.maybe),
                 unsure: unsure.map(|unsure| meter.of(unsure)),
             };
@@ -612,6 +614,8 @@ struct Said {
     reset_ms: Option<u64>,
     /// What was taken from the bucket after that moment.
     since: i64,
+    /// When the first of it was.
+    next: Option<u64>,
     /// What was taken just before it or just after it.
     maybe: i64,
     /// What may have been given back, or not have arrived, before it; `None` when nothing is certain.
@@ -631,6 +635,8 @@ fn compare(bucket: &mut Bucket, said: &Said) -> u64 {
         None => (at + least as i64, at + most as i64),
     };
     let (since, maybe) = (signed_ms(bucket, said.since), signed_ms(bucket, said.maybe));
+    // A bucket that was full before something was taken could not save up for it.
+    let full_until = said.next.map_or(at, |next| next as i64);
     let full_at = bucket.full_at() as i64;
     let with = (full_at - since).max(at);
     let without = (full_at - since - maybe).max(at);
@@ -641,7 +647,7 @@ fn compare(bucket: &mut Bucket, said: &Said) -> u64 {
         soonest - with.max(without)
     } else if with.min(without) > latest {
         if let Some(unsure) = said.unsure {
-            let surely = latest + since + maybe.max(0) + signed_ms(bucket, unsure);
+            let surely = latest.max(full_until) + since + maybe.max(0) + signed_ms(bucket, unsure);
             bucket.set_full_at(u64::try_from(full_at.min(surely)).unwrap_or(0));
         }
         with.min(without) - latest

@@ -101,6 +101,13 @@ impl Recent {
         Some(minus(sum, self.until(at).sum))
     }
 
+    /// When something was first changed after that moment.
+    #[must_use]
+    pub fn first_after(&self, at: u64) -> Option<u64> {
+        let place = self.changes.partition_point(|change| change.at <= at);
+        self.changes.get(place).map(|change| change.at)
+    }
+
     /// What was reserved within a stretch that ends at that moment.
     #[must_use]
     pub fn reserved_within(&self, ms: u64, at: u64) -> Amounts {

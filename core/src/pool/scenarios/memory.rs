@@ -13,7 +13,7 @@ fn all_used_once() -> (Pool, u64) {
     let names: Vec<String> = (0..MODELS).map(|n| format!("model-{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let limits = TokenLimits { tokens_per_minute: Some(1_000_000), ..TokenLimits::default() };
-    let tokens = (0..TOKENS).map(|n| token(&format!("t{n}"), limits.clone())).collect();
+    let tokens = (0..TOKENS).map(|n| token(&format!("t{n}"), limits)).collect();
     let mut pool = Pool::new(1);
     pool.configure(with_tokens(learning(&names), tokens), keys(KEYS));
     let mut now = T;

@@ -49,6 +49,7 @@ struct Store {
     journal: Vec<(bool, u64, Written)>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a few of them, in a test")]
 enum Written {
     Settle(Settle),
     Lease(Vec<crate::pool::Leased>),
@@ -108,7 +109,8 @@ fn end_of(grant: &Grant, token: &str, used: u64, end: AttemptEnd) -> Settle {
     let attempt = settle.attempt.as_mut().unwrap();
     attempt.usage = usage;
     attempt.retry_after_ms = Some(30_000);
-    attempt.quota = (used % 2 == 0).then_some(NamedQuota { tokens: false, window: Some(Window::Minute) });
+    attempt.quota =
+        used.is_multiple_of(2).then_some(NamedQuota { tokens: false, window: Some(Window::Minute) });
     if end != AttemptEnd::Unused {
         settle.request = Some(RequestEnd { token: token.into(), usage, ..RequestEnd::default() });
     }
@@ -204,7 +206,7 @@ proptest! {
 #[ignore = "known: a request settled after the checkpoint is not counted to its token's requests a minute again"]
 fn a_tokens_requests_of_the_minute_survive() {
     let limits = TokenLimits { requests_per_minute: Some(10), ..TokenLimits::default() };
-    let config = || with_tokens(snapshot(&["m"]), vec![token("t", limits.clone())]);
+    let config = || with_tokens(snapshot(&["m"]), vec![token("t", limits)]);
     let mut live = Pool::new(1);
     live.configure(config(), keys(1));
     let mut again = Pool::new(2);
