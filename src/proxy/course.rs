@@ -192,6 +192,10 @@ impl Course<'_> {
             self.excluded_keys.retain(|(key, _)| *key != grant.key);
             self.excluded_keys.push((grant.key.clone(), fault));
         }
+        if matches!(fault, Fault::Upstream | Fault::Timeout | Fault::Lost) {
+            // It may be the upstream as a whole: whether anybody is sent there now is the Coordinator's to say.
+            self.candidates.drain(..).for_each(|(candidate, _)| settle::unused(&candidate));
+        }
         if fault.excludes_model() {
             // Each time: their number is that of the attempts spent on models, and the Coordinator may give
             // the same model again with a second key, which then confirms that it is gone.

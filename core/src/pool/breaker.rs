@@ -70,9 +70,11 @@ impl Breaker {
 
     /// An answer came, whole or past the gate, at that moment. One from before the breaker opened says nothing.
     pub fn succeeded(&mut self, ended_at: u64) {
-        if ended_at >= self.opened_at {
+        if self.open_until != 0 && ended_at >= self.opened_at {
             *self = Self::default();
         }
+        // A report that comes late says nothing of what failed since.
+        self.failing.retain(|(_, failed_at)| *failed_at > ended_at);
     }
 
     /// The probe was never sent, or said nothing of the upstream.
