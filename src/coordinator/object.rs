@@ -188,6 +188,9 @@ impl Core {
         for groups in super::views::dismissed(self)? {
             pool.kinship().dismiss(&groups);
         }
+        // What was reported of models is held against the list again: reports alone were replayed.
+        let copy = store::catalog::read(&db).await?;
+        pool.take_catalog(time::now_ms(), &copy.catalog());
         Ok(pool)
     }
 

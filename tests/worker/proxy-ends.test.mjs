@@ -26,7 +26,7 @@ test('what Rondo has tried often enough the client is told not to retry, what ha
       assert.equal(limited.status, 429);
       assert.notEqual(limited.headers.get('x-should-retry'), 'false');
       const wait = Number(limited.headers.get('retry-after-ms'));
-      assert.ok(wait > 0 && wait <= 5_000, `retry-after-ms ${wait}`);
+      assert.ok(wait > 0 && wait <= 5_500, `retry-after-ms ${wait}`);
       tried.push(limited.headers.get('x-rondo-attempts'));
       return tried.at(-1) === '0' && tried;
     }, 4_000, 'a refusal at once');

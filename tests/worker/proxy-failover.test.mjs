@@ -106,7 +106,8 @@ describe('a pool', () => {
     // What was already on its way when the 429 came is not what rest means.
     const later = of().filter((record) => record.receivedAt - refused.endedAt > 100);
     const rest = later[0].receivedAt - refused.endedAt;
-    assert.ok(rest >= 1900 && rest < 3500, `rested ${rest} ms`);
+    // A busy isolate holds grants of other keys for the next second or two.
+    assert.ok(rest >= 1900 && rest < 4500, `rested ${rest} ms`);
   });
 
   test('of 30 keys of which one works answers the first request', async (t) => {

@@ -210,6 +210,9 @@ impl Pool {
         let turn = self.turn(wanted, &promised, PROMISED_SHARE);
         let hoped = wait.max(after).max(turn.saturating_sub(now));
         let surely = surely.saturating_sub(now);
+        // With nobody before it the moment is known; the search for a turn comes near it, no more.
+        let alone = wanted.ahead == 0 && promised.until(now + FAR_MS).0 == 0;
+        let hoped = if alone { hoped.min(surely) } else { hoped };
         // Near enough the certain moment is told, which has its margin.
         let certain = surely >= hoped && surely - hoped <= TICKET_BEYOND_MS;
         let after_ms = if certain { surely } else { hoped + MARGIN_MS }.clamp(1, FAR_MS);
