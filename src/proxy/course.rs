@@ -142,7 +142,7 @@ impl Course<'_> {
 
     /// What is left of the request's whole time, or of the client's own deadline: after that nobody waits for
     /// what another attempt would bring, and it would be paid for all the same.
-    fn time_left(&self) -> u64 {
+    pub(super) fn time_left(&self) -> u64 {
         let total = self.client.known.snapshot.settings.timeouts.total_ms;
         let whole = self.patience.stated().map_or(total, |deadline| deadline.min(total));
         whole.saturating_sub(time::now_ms().saturating_sub(self.started))
@@ -166,9 +166,8 @@ impl Course<'_> {
         let now = time::now_ms();
         let fault = failure.fault;
         let grant = &ledger.grant;
-        // The client's own deadline was the shorter one: that nobody waited on says nothing of the upstream.
-        let given_up =
-            fault == Fault::Timeout && self.patience.stated().is_some() && self.time_left() <= EARLY_MS;
+        // The request's own time ran out first: that nobody waited on says nothing of the upstream.
+        let given_up = fault == Fault::Timeout && self.time_left() <= EARLY_MS;
         let settled = if given_up { Fault::Client } else { fault };
         let usage = if given_up { Usage::estimate(self.body.prompt_tokens, 0) } else { Usage::default() };
         let attempt = Attempt {
