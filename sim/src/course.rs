@@ -139,6 +139,7 @@ impl Course {
             count,
             prompt_tokens: self.request.estimate,
             max_completion_tokens: self.request.max_completion,
+            fingerprint: self.request.number + 1,
             deadline_ms: self.left(now),
             attempts_left: ATTEMPT_BUDGET.saturating_sub(self.attempts),
             exclude_keys: self.excluded.iter().map(|(key, _)| key.clone()).collect(),

@@ -208,6 +208,7 @@ impl Course<'_> {
             count,
             prompt_tokens: size.prompt_tokens,
             max_completion_tokens: size.max_completion_tokens,
+            fingerprint: self.body.fingerprint,
             deadline_ms: self.patience.left(now).min(self.time_left()),
             attempts_left: self.budget.saturating_sub(self.attempts),
             exclude_keys: self.excluded_keys.iter().map(|(key, _)| key.clone()).collect(),

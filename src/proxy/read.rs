@@ -4,7 +4,7 @@ use crate::platform::incoming::{BodyError, Incoming};
 use js_sys::Uint8Array;
 use rondo_core::limits::request::BODY_BYTES;
 use rondo_core::wire::errors::ApiError;
-use rondo_core::wire::json::{Scan, scan};
+use rondo_core::wire::json::{Scan, fingerprint, scan};
 use rondo_core::wire::usage::estimate_prompt;
 
 /// What a body's headers say, in the order of the names.
@@ -17,6 +17,8 @@ pub struct Body {
     pub scan: Scan,
     /// The prompt's tokens, estimated.
     pub prompt_tokens: u64,
+    /// What it is recognised by when it comes again.
+    pub fingerprint: u64,
 }
 
 /// Reads and scans the body.
@@ -46,7 +48,8 @@ pub async fn read(request: &Incoming, headers: &[Option<String>; 3]) -> Result<B
     let copy = bytes.to_vec();
     let scan = scan(&copy).map_err(ApiError::invalid_body)?;
     let prompt_tokens = estimate_prompt(&copy, &scan);
-    Ok(Body { bytes, scan, prompt_tokens })
+    let fingerprint = fingerprint(&copy);
+    Ok(Body { bytes, scan, prompt_tokens, fingerprint })
 }
 
 /// A missing content type is taken for JSON, as the scan will tell.

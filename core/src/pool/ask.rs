@@ -149,12 +149,11 @@ impl Pool {
             token: &want.token,
             models,
             tokens: expected,
-            shape: (want.prompt_tokens, want.max_completion_tokens),
+            fingerprint: want.fingerprint,
         };
         let (place, waited) = self.line.place(now, &seeker);
         let before = self.line.ahead(place, models, &want.token);
         let ahead = before.waiting;
-        let mean = (before.tokens + expected) / (ahead + 1);
         *stood_behind = ahead;
         let wanted = Wanted {
             now,
@@ -163,9 +162,8 @@ impl Pool {
             seeker: &seeker,
             place,
             waited,
-            mean,
-            ahead,
-            own: before.own,
+            expected,
+            ahead: before,
             first,
         };
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.

@@ -3,7 +3,7 @@
 use super::ask::Try;
 use super::breaker::{Breaker, Gate};
 use super::burden::{Burden, Taken};
-use super::line::{Place, Seeker};
+use super::line::{Ahead, Place, Seeker};
 use super::pick::{Fits, Need, Seen};
 use super::protocol::{Given, Grant, GrantId, Want};
 use super::state::{Open, Pool, new_quota};
@@ -26,12 +26,10 @@ pub(super) struct Wanted<'a> {
     pub place: Place,
     /// Whether it has waited, or was told to come back: then it is held to no estimate.
     pub waited: bool,
-    /// The mean of what it and those before it are expected to use.
-    pub mean: u64,
-    /// Requests that stand before it.
-    pub ahead: u64,
-    /// Those of the same client token among them.
-    pub own: u64,
+    /// Tokens it is expected to use.
+    pub expected: u64,
+    /// Those that stand before it.
+    pub ahead: Ahead,
     /// Whether it is the request's first grant.
     pub first: bool,
 }
@@ -230,7 +228,7 @@ impl Pool {
                 let Ok(grant) = self.grant(&others, one, taken, 0) else { break };
                 grants.push(grant);
             }
-        } else if want.count > 1 && ahead == 0 && self.may_lease(want) {
+        } else if want.count > 1 && ahead.waiting == 0 && self.may_lease(want) {
             let lease = Wanted { first: false, ..*wanted };
             if !self.snapshot.settings.limit_overrides.is_empty() {
                 // What the operator has set is known before it is used.

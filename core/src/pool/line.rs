@@ -6,20 +6,15 @@
 //!
 //! Nobody can be told that it is their turn: who waits asks again when told to. A place is therefore kept by its
 //! number (the ticket), and lapses when nobody asks for it in time. Who was refused with a time to come back is
-//! kept as a promise: the same token's next request takes over that place.
+//! kept as a promise ([`super::promises`]): when it comes it stands before all who were promised nothing.
 
+use super::promises::{Promised, Promises};
 use std::collections::HashMap;
 
 /// Places kept at the most; beyond it a request is refused with the time it would take.
 const PLACES: usize = 4_096;
-/// Promises kept at the most.
-const PROMISES: usize = 16_384;
 /// How long after its moment a place is kept.
 const GRACE_MS: u64 = 1_500;
-/// How long after its moment a promise is kept: clients spread their returns.
-const PROMISE_GRACE_MS: u64 = 10_000;
-/// How much sooner than promised a request may come and still take its place.
-const EARLY_MS: u64 = 1_000;
 /// What a request costs beside its tokens, so that many small ones are not free.
 const REQUEST_COST: u64 = 1_000;
 /// How long what a token was served counts for its share.
@@ -29,11 +24,26 @@ const SHARES: usize = 1_000;
 /// Tokens of clients whose standing is remembered.
 const TOKENS: usize = 10_000;
 
-/// What a request is recognised by when it comes back: its estimated prompt and its largest answer.
-pub type Shape = (u64, Option<u64>);
-
-/// Where a request stands: by tag, then by arrival.
-pub type Place = (u64, u64);
+/// Where a request stands. Who was told to come back goes first, in the order of the moments told: what is
+/// promised is limited to what there will be, so that it can be kept, and to the token's share, so that nobody
+/// gains by it. The others stand by tag, then by arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// Told to come back at that moment.
+    Promised {
+        /// The moment.
+        due: u64,
+        /// Number of the promise.
+        number: u64,
+    },
+    /// In the order that is fair.
+    Fair {
+        /// How far its token's own line reaches with it.
+        tag: u64,
+        /// Its arrival.
+        number: u64,
+    },
+}
 
 /// A set of models, by their numbers. Two numbers may share a bit: then a request counts as one for a model that
 /// it is not for, and is waited for in vain, no more.
@@ -55,8 +65,8 @@ struct Spot {
 
     /// Tokens that it is expected to use.
     tokens: u64,
-    /// Tokens that are reserved for it; of a promise, its moment.
-    other: u64,
+    /// Tokens that are reserved for it.
+    reserved: u64,
 }
 
 #[derive(Debug)]
@@ -68,21 +78,17 @@ struct Waiter {
     times: u32,
 }
 
-#[derive(Debug)]
-struct Promise {
-    token: String,
-    shape: Shape,
-}
-
 /// What stands before a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ahead {
     /// Requests that wait.
     pub waiting: u64,
-    /// Tokens that they are expected to use.
-    pub tokens: u64,
-    /// Requests of the same client token among them.
-    pub own: u64,
+    /// The part of them that these models will have to serve: who may use others as well counts for a part.
+    pub part: f64,
+    /// Tokens that this part is expected to use.
+    pub tokens: f64,
+    /// The part of the same client token.
+    pub own: f64,
 }
 
 /// What a request asks for a place with.
@@ -96,8 +102,8 @@ pub struct Seeker<'a> {
     pub models: Mask,
     /// Tokens it is expected to use.
     pub tokens: u64,
-    /// What it is recognised by.
-    pub shape: Shape,
+    /// What it is recognised by when it comes back.
+    pub fingerprint: u64,
 }
 
 /// The line.
@@ -106,10 +112,7 @@ pub struct Line {
     spots: Vec<Spot>,
     waiters: HashMap<Place, Waiter>,
     tickets: HashMap<u64, Place>,
-    promised: Vec<Spot>,
-    promises: HashMap<Place, Promise>,
-    /// The promises to each token and shape.
-    returning: HashMap<(String, Shape), Vec<(Place, u64)>>,
+    promises: Promises,
     /// How far each token's own line reaches.
     reach: HashMap<String, u64>,
     /// How far the service has come.
@@ -121,8 +124,6 @@ pub struct Line {
     /// Requests served of late while others waited, and when last counted: in all, and of each token.
     all_served: (f64, u64),
     shares: HashMap<String, (f64, u64)>,
-    /// Promises that were taken up, of those that were taken up or lapsed, in 1,024ths.
-    kept: Option<u64>,
 }
 
 impl Line {
@@ -132,18 +133,13 @@ impl Line {
         if let Some(place) = seeker.ticket.and_then(|ticket| self.tickets.get(&ticket)) {
             return (*place, true);
         }
-        if !self.promises.is_empty() {
-            let known = self.returning.get(&(seeker.token.to_owned(), seeker.shape));
-            let due = known.into_iter().flatten().find(|(_, due)| *due <= now + EARLY_MS);
-            if let Some((place, _)) = due.copied() {
-                self.forget_promise(place);
-                self.taken_up(true);
-                return (place, true);
-            }
+        if let Some((due, number)) = self.promises.take(now, seeker.token, seeker.fingerprint) {
+            return (Place::Promised { due, number }, true);
         }
         let from = self.reach.get(seeker.token).map_or(self.served, |reach| self.served.max(*reach));
         self.arrivals += 1;
-        ((from + REQUEST_COST + seeker.tokens, self.arrivals), seeker.ticket.is_some())
+        let tag = from + REQUEST_COST + seeker.tokens;
+        (Place::Fair { tag, number: self.arrivals }, seeker.ticket.is_some())
     }
 
     /// What waits before that place and wants one of those models.
@@ -153,9 +149,11 @@ impl Line {
 
         let mut ahead = Ahead::default();
         for spot in self.before(place, models) {
+            let part = overlap(spot.models, models);
             ahead.waiting += 1;
-            ahead.tokens += spot.tokens;
-            ahead.own += u64::from(spot.token == token);
+            ahead.part += part;
+            ahead.tokens += part * spot.tokens as f64;
+            ahead.own += if spot.token == token { part } else { 0.0 };
         }
         ahead
     }
@@ -169,30 +167,13 @@ impl Line {
 
     /// The first of those that wait before that place for one of those models: which models, and what they reserve.
     pub fn first(&self, place: Place, models: Mask, most: usize) -> impl Iterator<Item = (Mask, u64)> {
-        self.before(place, models).take(most).map(|spot| (spot.models, spot.other))
+        self.before(place, models).take(most).map(|spot| (spot.models, spot.reserved))
     }
 
-    /// The moments promised to those who stand before that place and will come: not everyone does.
+    /// What was promised to those who will come for these models.
     #[must_use]
-    pub fn promised(&self, now: u64, place: Place, models: Mask, token: &str) -> Promised {
-        let token = self.number(token);
-
-        let mut promised = Promised { from: now, kept: self.kept.unwrap_or(512), ..Promised::default() };
-        for spot in self.promised.iter().take_while(|spot| spot.place < place) {
-            if spot.models & models != 0 {
-                let step = (spot.other.saturating_sub(now) / STEP_MS) as usize;
-                if let Some((all, own)) = promised.counts.get_mut(step.min(STEPS - 1)) {
-                    *all += 1;
-                    *own += u64::from(spot.token == token);
-                }
-            }
-        }
-        let mut sums = (0, 0);
-        for (all, own) in &mut promised.counts {
-            sums = (sums.0 + *all, sums.1 + *own);
-            (*all, *own) = sums;
-        }
-        promised
+    pub fn promised(&self, now: u64, models: Mask, token: &str) -> Promised {
+        self.promises.ahead(now, models, self.number(token))
     }
 
     /// Whether nobody waits.
@@ -233,20 +214,22 @@ impl Line {
             return false;
         }
         self.tickets.insert(ticket, place);
-        self.extend(seeker.token, place.0);
+        self.charge(seeker.token, place);
         self.waiters.insert(place, Waiter { ticket, token: seeker.token.to_owned(), expires_at, times: 1 });
         let token = self.number_of(seeker.token);
         let (models, tokens) = (seeker.models, seeker.tokens);
-        insert(&mut self.spots, Spot { place, models, token, tokens, other: reserved });
+        insert(&mut self.spots, Spot { place, models, token, tokens, reserved });
         true
     }
 
     /// The request at that place is served.
     pub fn serve(&mut self, place: Place, token: &str, tokens: u64) {
         self.leave(place);
-        self.extend(token, place.0);
-        // Where this request's own share began is how far the service has come.
-        self.served = self.served.max(place.0.saturating_sub(REQUEST_COST + tokens));
+        self.charge(token, place);
+        if let Place::Fair { tag, .. } = place {
+            // Where this request's own share began is how far the service has come.
+            self.served = self.served.max(tag.saturating_sub(REQUEST_COST + tokens));
+        }
     }
 
     /// The request at that place is refused, or waits for something of its own.
@@ -257,19 +240,14 @@ impl Line {
         }
     }
 
-    /// The request at that place is told to come back after `due`: what the same token asks for then, if it is
-    /// the same, stands there.
-    pub fn promise(&mut self, place: Place, seeker: &Seeker<'_>, due: u64) {
+    /// The request at that place is told to come back at `due`: what the same token asks for then, if it is the
+    /// same, goes first.
+    pub fn promise(&mut self, now: u64, place: Place, seeker: &Seeker<'_>, due: u64) {
         self.leave(place);
-        if self.promised.len() >= PROMISES || self.promises.contains_key(&place) {
-            return;
-        }
-        self.extend(seeker.token, place.0);
-        self.returning.entry((seeker.token.to_owned(), seeker.shape)).or_default().push((place, due));
-        self.promises.insert(place, Promise { token: seeker.token.to_owned(), shape: seeker.shape });
         let token = self.number_of(seeker.token);
-        let (models, tokens) = (seeker.models, seeker.tokens);
-        insert(&mut self.promised, Spot { place, models, token, tokens, other: due });
+        if self.promises.make(now, due, token, seeker) {
+            self.charge(seeker.token, place);
+        }
     }
 
     fn number(&self, token: &str) -> u32 {
@@ -325,20 +303,9 @@ impl Line {
         measured.max(1.0 / active as f64).min(1.0)
     }
 
-    fn forget_promise(&mut self, place: Place) -> Option<(Promise, Spot)> {
-        let promise = self.promises.remove(&place)?;
-        let spot = remove(&mut self.promised, place)?;
-        let name = (promise.token.clone(), promise.shape);
-        if let Some(places) = self.returning.get_mut(&name) {
-            places.retain(|(other, _)| *other != place);
-            if places.is_empty() {
-                self.returning.remove(&name);
-            }
-        }
-        Some((promise, spot))
-    }
-
-    fn extend(&mut self, token: &str, reach: u64) {
+    /// The token's own line reaches as far as that place. What was promised was charged when it was.
+    fn charge(&mut self, token: &str, place: Place) {
+        let Place::Fair { tag: reach, .. } = place else { return };
         match self.reach.get_mut(token) {
             Some(known) => *known = reach.max(*known),
             None => {
@@ -351,11 +318,6 @@ impl Line {
                 }
             }
         }
-    }
-
-    fn taken_up(&mut self, kept: bool) {
-        let sample = if kept { 1_024 } else { 0 };
-        self.kept = Some(self.kept.map_or(sample, |rate| (15 * rate + sample) / 16));
     }
 
     /// Gives up the places whose requests did not come in time. Their tokens do not pay for them.
@@ -374,14 +336,8 @@ impl Line {
             }
             remove(&mut self.spots, spot.place);
         }
-        let over = |spot: &&Spot| spot.other + PROMISE_GRACE_MS <= now;
-        let lapsed: Vec<Place> = self.promised.iter().filter(over).map(|spot| spot.place).collect();
-        for place in lapsed {
-            self.taken_up(false);
-            if let Some((promise, spot)) = self.forget_promise(place) {
-                returned.push((promise.token, REQUEST_COST + spot.tokens));
-            }
-        }
+        let lapsed = self.promises.sweep(now);
+        returned.extend(lapsed.into_iter().map(|(token, tokens)| (token, REQUEST_COST + tokens)));
         for (token, cost) in returned {
             if let Some(reach) = self.reach.get_mut(&token) {
                 *reach = reach.saturating_sub(cost);
@@ -390,33 +346,9 @@ impl Line {
     }
 }
 
-/// Promised moments are told apart to the second, for so many seconds; what is later is taken together.
-const STEP_MS: u64 = 1_000;
-const STEPS: usize = 300;
-
-/// How many were promised a moment, up to each of the next seconds.
-#[derive(Clone, Debug)]
-pub struct Promised {
-    from: u64,
-    /// All, and those of the same client token.
-    counts: [(u64, u64); STEPS],
-    kept: u64,
-}
-
-impl Default for Promised {
-    fn default() -> Self {
-        Self { from: 0, counts: [(0, 0); STEPS], kept: 0 }
-    }
-}
-
-impl Promised {
-    /// How many come until then: all, and those of the same client token.
-    #[must_use]
-    pub fn until(&self, then: u64) -> (u64, u64) {
-        let step = (then.saturating_sub(self.from) / STEP_MS) as usize;
-        let (all, own) = self.counts.get(step.min(STEPS - 1)).copied().unwrap_or_default();
-        ((all * self.kept).div_ceil(1_024), (own * self.kept).div_ceil(1_024))
-    }
+/// The part of a request for the models of `one` that falls to those of `other`.
+pub(super) fn overlap(one: Mask, other: Mask) -> f64 {
+    f64::from((one & other).count_ones()) / f64::from(one.count_ones().max(1))
 }
 
 fn insert(spots: &mut Vec<Spot>, spot: Spot) {
@@ -431,12 +363,13 @@ fn remove(spots: &mut Vec<Spot>, place: Place) -> Option<Spot> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::promises::PROMISES;
     use super::*;
 
     const M: Mask = 1;
 
     fn seeker(token: &str) -> Seeker<'_> {
-        Seeker { ticket: None, token, models: M, tokens: 100, shape: (10, None) }
+        Seeker { ticket: None, token, models: M, tokens: 100, fingerprint: 10 }
     }
 
     fn place(line: &mut Line, now: u64, token: &str) -> Place {
@@ -481,49 +414,54 @@ mod tests {
         assert_eq!(line.len(), 2);
         line.sweep(6_500);
         assert!(line.is_empty());
-        assert_eq!(line.place(6_500, &back).0.0, first.0, "whoever did not come has paid nothing");
+        let (Place::Fair { tag, .. }, Place::Fair { tag: paid, .. }) = (line.place(6_500, &back).0, first) else {
+            panic!("{first:?}")
+        };
+        assert_eq!(tag, paid, "whoever did not come has paid nothing");
     }
 
     #[test]
-    fn a_promise_is_kept_for_the_same_request_of_the_same_token() {
+    fn who_was_told_to_come_back_goes_before_who_was_not() {
         let mut line = Line::default();
-        let promised = place(&mut line, 0, "a");
-        line.promise(promised, &seeker("a"), 30_000);
-        let other = Seeker { shape: (11, None), ..seeker("a") };
-        assert_ne!(line.place(29_500, &other).0, promised, "another request of that token");
-        assert_ne!(place(&mut line, 29_500, "b"), promised, "another token");
-        assert_ne!(place(&mut line, 28_000, "a"), promised, "not so early");
-        assert_eq!(line.place(29_500, &seeker("a")), (promised, true));
-        assert_ne!(place(&mut line, 29_500, "a"), promised, "once");
+        let told: Vec<Place> = (0..3).map(|_| place(&mut line, 0, "greedy")).collect();
+        for (at, due) in told.into_iter().zip([32_000, 30_000, 31_000]) {
+            line.promise(0, at, &seeker("greedy"), due);
+        }
+        let new = hold(&mut line, "small", 1);
+        let back: Vec<Place> = (0..3).map(|_| place(&mut line, 31_500, "greedy")).collect();
+        assert!(back.is_sorted() && back.iter().all(|at| *at < new), "{back:?}");
+        assert!(matches!(back[0], Place::Promised { due: 30_000, .. }));
     }
 
     #[test]
-    fn what_was_promised_counts_as_far_as_it_is_taken_up() {
+    fn what_was_promised_is_paid_for_once_and_not_at_all_if_nobody_comes() {
         let mut line = Line::default();
-        for n in 0..40 {
-            let at = place(&mut line, 0, "a");
-            line.promise(at, &Seeker { shape: (n, None), ..seeker("a") }, 1_000 * n);
-        }
-        let behind = (u64::MAX, 0);
-        assert_eq!(
-            line.promised(0, behind, M, "a").until(19_000),
-            (10, 10),
-            "half of them, as nothing is known"
-        );
-        for n in 0..20 {
-            line.place(1_000 * n, &Seeker { shape: (n, None), ..seeker("a") });
-        }
-        assert_eq!(line.promised(0, behind, M, "b").until(39_000), (20, 0), "all that are left");
-        assert_eq!(line.promised(0, behind, 2, "").until(39_000), (0, 0), "for other models");
+        let first = place(&mut line, 0, "a");
+        line.promise(0, first, &seeker("a"), 1_000);
+        let second = place(&mut line, 0, "a");
+        assert!(second > place(&mut line, 0, "b"), "behind who has nothing promised");
+        let back = place(&mut line, 1_000, "a");
+        line.serve(back, "a", 100);
+        let Place::Fair { tag, .. } = second else { panic!("{second:?}") };
+        assert!(matches!(place(&mut line, 1_000, "a"), Place::Fair { tag: after, .. } if after == tag));
+        let lapses = place(&mut line, 1_000, "b");
+        line.promise(1_000, lapses, &seeker("b"), 2_000);
+        line.sweep(60_000);
+        let Place::Fair { tag, .. } = lapses else { panic!("{lapses:?}") };
+        assert!(matches!(place(&mut line, 60_000, "b"), Place::Fair { tag: again, .. } if again == tag));
     }
 
     #[test]
     fn requests_for_other_models_are_not_ahead() {
         let mut line = Line::default();
         hold(&mut line, "a", 1);
-        let behind = (u64::MAX, 0);
+        let behind = Place::Fair { tag: u64::MAX, number: 0 };
         assert_eq!(line.ahead(behind, 2, ""), Ahead::default());
         assert_eq!(line.ahead(behind, 3, "").waiting, 1);
+        let either = Seeker { models: 3, ..seeker("b") };
+        let at = line.place(0, &either).0;
+        line.hold(at, 2, &either, 100, 5_000);
+        assert_eq!(line.ahead(behind, 2, "").part, 0.5, "half of it, as it may be served by the other too");
     }
 
     #[test]
@@ -534,10 +472,10 @@ mod tests {
             let at = place(&mut line, 0, &token);
             line.hold(at, n, &seeker(&token), 1, 0);
             let at = place(&mut line, 0, &token);
-            line.promise(at, &seeker(&token), 0);
+            line.promise(0, at, &seeker(&token), 0);
         }
-        assert!(line.len() <= PLACES && line.promised.len() <= PROMISES && line.tickets.len() <= PLACES);
-        line.sweep(PROMISE_GRACE_MS);
-        assert!(line.waiters.is_empty() && line.promises.is_empty() && line.returning.is_empty());
+        assert!(line.len() <= PLACES && line.promises.len() <= PROMISES && line.tickets.len() <= PLACES);
+        line.sweep(60_000);
+        assert!(line.waiters.is_empty() && line.promises.len() == 0);
     }
 }

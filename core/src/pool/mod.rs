@@ -35,6 +35,7 @@ mod checkpoint;
 mod grant;
 mod judge;
 mod outlook;
+mod promises;
 mod wait;
 
 pub use checkpoint::{Checkpoint, KeyStatusRow};

@@ -54,8 +54,8 @@ impl Room {
     }
 
     /// When so many can have been sent; `far` if not before.
-    pub fn when(&self, now: u64, count: impl Fn(u64) -> u64, far: u64) -> u64 {
-        let enough = |ms: u64| self.by(now + ms) >= count(now + ms) as f64;
+    pub fn when(&self, now: u64, count: impl Fn(u64) -> f64, far: u64) -> u64 {
+        let enough = |ms: u64| self.by(now + ms) >= count(now + ms);
         if enough(0) {
             return now;
         }
@@ -152,8 +152,8 @@ mod tests {
         assert_eq!(room.by(1_000), 2.0);
         assert_eq!(room.by(2_000), 6.0 + 2.0);
         assert_eq!(room.by(500), 0.0, "cooling");
-        let eight = room.when(1_000, |_| 8, 100_000);
+        let eight = room.when(1_000, |_| 8.0, 100_000);
         assert!((1_980..=2_040).contains(&eight), "{eight}");
-        assert_eq!(room.when(1_000, |_| 1_000_000, 50_000), 51_000);
+        assert_eq!(room.when(1_000, |_| 1_000_000.0, 50_000), 51_000);
     }
 }

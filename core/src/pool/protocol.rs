@@ -67,6 +67,10 @@ pub struct Want {
     /// The client's `max_completion_tokens`, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u64>,
+    /// What its body is recognised by ([`crate::wire::json::fingerprint`]): who was told when to come back sends
+    /// the same again.
+    #[serde(default)]
+    pub fingerprint: u64,
     /// How long the request can still wait.
     pub deadline_ms: u64,
     /// Attempts this request may still make.

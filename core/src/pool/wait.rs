@@ -4,8 +4,9 @@ use super::ask::Try;
 use super::breaker::{Breaker, Gate};
 use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
-use super::line::Promised;
+use super::line::Place;
 use super::pick::Outlook;
+use super::promises::Promised;
 use super::protocol::{Given, RefusedWhy, Waiting, Want};
 use super::quota::MARGIN_MS;
 use super::state::Pool;
@@ -102,7 +103,8 @@ impl Pool {
     /// Nobody can serve now, or others stand before: a slot within the next seconds, a place in the line, or a
     /// time to come back.
     pub(super) fn not_now(&mut self, wanted: &Wanted<'_>, burden: &Burden) -> Given {
-        let Wanted { now, want, tries, seeker, place, waited, ahead, .. } = *wanted;
+        let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
+        let ahead = wanted.ahead.waiting;
         let mut soonest: Option<(u64, usize, &Try)> = None;
         let mut after_others = None;
         let mut too_large = None;
@@ -136,11 +138,10 @@ impl Pool {
             let tried = !want.exclude_keys.is_empty();
             return Given::Refused(if tried { RefusedWhy::KeysExhausted } else { RefusedWhy::NoActiveKey });
         };
-        // Who comes new lets those go first who were told to come back by then.
-        let promised = if waited {
-            Promised::default()
-        } else {
-            self.line.promised(now, place, seeker.models, &want.token)
+        // Those who were told to come back by then go first.
+        let promised = match place {
+            Place::Promised { .. } => Promised::default(),
+            Place::Fair { .. } => self.line.promised(now, seeker.models, &want.token),
         };
         let turn = self.turn(wanted, &promised, 1.0);
         let behind =
@@ -206,17 +207,17 @@ impl Pool {
             }
         }
         // The more are told to come back until then, the later it is.
-        let promised = self.line.promised(now, place, seeker.models, &want.token);
+        let promised = self.line.promised(now, seeker.models, &want.token);
         let turn = self.turn(wanted, &promised, PROMISED_SHARE);
         let hoped = wait.max(after).max(turn.saturating_sub(now));
         let surely = surely.saturating_sub(now);
         // With nobody before it the moment is known; the search for a turn comes near it, no more.
-        let alone = wanted.ahead == 0 && promised.until(now + FAR_MS).0 == 0;
+        let alone = wanted.ahead.waiting == 0 && promised.all() <= 0.0;
         let hoped = if alone { hoped.min(surely) } else { hoped };
         // Near enough the certain moment is told, which has its margin.
         let certain = surely >= hoped && surely - hoped <= TICKET_BEYOND_MS;
         let after_ms = if certain { surely } else { hoped + MARGIN_MS }.clamp(1, FAR_MS);
-        self.line.promise(place, seeker, now + after_ms);
+        self.line.promise(now, place, seeker, now + after_ms);
         let suspect = |one: &Try| self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect);
         let why = if tries.iter().all(suspect) { Waiting::Outage } else { Waiting::Quota };
         Given::RetryAfter { after_ms, why }
@@ -225,16 +226,19 @@ impl Pool {
     /// When it is this request's turn, if each uses what is expected, behind those before it and those who were
     /// told to come back until then.
     fn turn(&self, wanted: &Wanted<'_>, promised: &Promised, share: f64) -> u64 {
-        let Wanted { now, tries, ahead, own, mean, .. } = *wanted;
+        let Wanted { now, tries, ahead, expected, .. } = *wanted;
         let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
         let pace = self.snapshot.settings.pace_ms;
-        let paced = if pace > 0 { self.next_slot_at + pace * ahead } else { 0 };
-        let room = self.room(tries, now, mean);
-        let before = |count: u64, part: f64| 1 + (count as f64 / part).ceil() as u64;
-        let turn = room.when(now, |then| before(ahead + promised.until(then).0, share), FAR_MS);
+        let paced = if pace > 0 { self.next_slot_at + pace * ahead.waiting } else { 0 };
+        let expected = expected as f64;
+        let mean = (ahead.tokens + promised.tokens + expected) / (ahead.part + promised.all() + 1.0);
+        let mean = mean.max(1.0);
+        let itself = (expected / mean).max(1.0);
+        let room = self.room(tries, now, mean as u64);
+        let turn = room.when(now, |then| itself + (ahead.part + promised.until(then).0) / share, FAR_MS);
         // Those of other tokens who come later may go first: only a part of the room is this token's.
         let part = share * self.line.share(now, wanted.seeker.token);
-        let own = room.when(now, |then| before(own + promised.until(then).1, part), FAR_MS);
+        let own = room.when(now, |then| itself + (ahead.own + promised.until(then).1) / part, FAR_MS);
         turn.max(own).max(pause).max(paced)
     }
 

@@ -331,3 +331,16 @@ fn measure(name: &str, body: &[u8]) {
         .unwrap();
     println!("{name}: {:.0} MB/s over {} bytes", body.len() as f64 / best.as_secs_f64() / 1e6, body.len());
 }
+
+#[test]
+fn a_body_is_recognised_when_it_is_sent_again() {
+    let body = |text: &str| format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}");
+    let of = |text: &str| fingerprint(body(text).as_bytes());
+    assert_eq!(of("Hello"), of("Hello"));
+    assert_ne!(of("Hello"), of("Hallo"));
+    let long = "x".repeat(100_000);
+    assert_eq!(of(&long), of(&long));
+    assert_ne!(of(&long), of(&format!("{long}x")));
+    assert_ne!(of(&long), of(&format!("{}y", &long[1..])));
+    fingerprint(b"");
+}
