@@ -109,7 +109,9 @@ impl<C: Chooser> World<'_, C> {
         let under = self.flights.iter().filter_map(Flight::under);
         let under: Vec<Under> = if charge == Charge::Used { under.collect() } else { Vec::new() };
         let span = (now, now + left);
-        let oracle = Oracle::new(self.scenario, &mut self.upstream, charge, span, under.into_iter());
+        let clock = self.clock();
+        let rests = |org, model| self.rests.left(clock, org, model);
+        let oracle = Oracle::new(self.scenario, &mut self.upstream, charge, span, rests, under.into_iter());
         if !oracle.could(request, &self.queue, now, left) {
             return false;
         }

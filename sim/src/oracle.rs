@@ -5,6 +5,8 @@
 //! serve it until its deadline. The time for the ways ([`TRIP_MS`]) and a tenth of the wait, for what estimates
 //! are off and reports are late, are left out.
 //!
+//! Who rests after a quota 429 has no room before the time that the upstream stated: it may not be used.
+//!
 //! - [`Charge::Reserved`]: each takes what the upstream reserves for it, and nothing that is under way gives
 //!   anything back. All of it is known at that moment, so nobody has an excuse: this is the figure with a bound.
 //! - [`Charge::Used`]: each takes what it will really use, and what is under way and over in time has given back
@@ -17,7 +19,7 @@ use crate::upstream::Upstream;
 
 /// The ways of an ask, a grant and a request take that long at the most.
 pub const TRIP_MS: u64 = 200;
-/// So long after an outage nobody is blamed for not having noticed its end.
+/// So long after an outage, or a model's retirement, nobody is blamed for not having noticed.
 pub const RECOVERS_MS: u64 = 10_000;
 
 /// What a request takes.
@@ -51,6 +53,8 @@ struct Gauge {
 
 struct Place {
     model: usize,
+    /// For how long it rests.
+    rests: f64,
     gauges: Vec<Gauge>,
 }
 
@@ -69,6 +73,7 @@ impl<'a> Oracle<'a> {
         upstream: &mut Upstream,
         charge: Charge,
         (now, until): (u64, u64),
+        rests: impl Fn(usize, usize) -> u64,
         under_way: impl Iterator<Item = Under>,
     ) -> Self {
         let mut places = Vec::new();
@@ -89,6 +94,7 @@ impl<'a> Oracle<'a> {
                 };
                 places.push(Place {
                     model,
+                    rests: rests(org, model) as f64,
                     gauges: upstream.limiter(at).buckets(now).iter().map(gauge).collect(),
                 });
             }
@@ -107,7 +113,9 @@ impl<'a> Oracle<'a> {
 
     fn may(&self, request: &Request, model: usize, now: u64) -> bool {
         // Who names a model that is gone is served by the others.
-        let gone = |model: usize| self.scenario.models[model].retired_from.is_some_and(|from| now >= from);
+        let gone = |model: usize| {
+            self.scenario.models[model].retired_from.is_some_and(|from| now >= from + RECOVERS_MS)
+        };
         request.named.is_none_or(|named| named == model || gone(named))
     }
 
@@ -123,7 +131,7 @@ impl<'a> Oracle<'a> {
                 let need = if gauge.metric == Metric::Requests { 1.0 } else { reserve };
                 if need > gauge.limit { f64::INFINITY } else { ((need - gauge.level) / gauge.rate).max(0.0) }
             });
-            let wait = wait.fold(0.0, f64::max);
+            let wait = wait.fold(place.rests, f64::max);
             if wait < first.0 {
                 first = (wait, n);
             }
@@ -152,7 +160,8 @@ impl<'a> Oracle<'a> {
     #[must_use]
     pub fn could(&self, request: &Request, waiting: &Queue, now: u64, left: u64) -> bool {
         let (mut tokens, mut requests) = (0.0, 0.0);
-        for place in self.places.iter().filter(|place| self.may(request, place.model, now)) {
+        let usable = |place: &&Place| place.rests < left as f64 && self.may(request, place.model, now);
+        for place in self.places.iter().filter(usable) {
             let (mut least_tokens, mut least_requests) = (f64::MAX, f64::MAX);
             for gauge in &place.gauges {
                 let room = (gauge.level + gauge.rate * left as f64).max(0.0);
@@ -253,7 +262,7 @@ mod tests {
     ) -> bool {
         let mut queue = Queue::new(scenario);
         waiting.iter().for_each(|other| queue.count(other, 1.0));
-        let oracle = Oracle::new(scenario, upstream, charge, (0, 20_000), std::iter::empty());
+        let oracle = Oracle::new(scenario, upstream, charge, (0, 20_000), |_, _| 0, std::iter::empty());
         let could = oracle.could(request, &queue, 0, 20_000);
         let has = oracle.has_room(request, waiting.iter().map(|other| (other, 20_000)), 0, 20_000);
         assert!(could || !has, "the quick answer is an upper bound");

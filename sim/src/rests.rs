@@ -68,6 +68,12 @@ impl Rests {
         }
     }
 
+    /// How long that organisation and model rests still after a quota 429.
+    #[must_use]
+    pub fn left(&self, clock: u64, org: usize, model: usize) -> u64 {
+        self.limited[org * self.models.len() + model].saturating_sub(clock)
+    }
+
     /// Whether a grant given now sends with a key that rests then.
     #[must_use]
     pub fn is_resting(&self, clock: u64, grant: &Grant) -> Option<&'static str> {

@@ -234,7 +234,7 @@ impl<'s, C: Chooser> World<'s, C> {
     }
 
     /// The pool's own clock.
-    fn clock(&self) -> u64 {
+    pub(crate) fn clock(&self) -> u64 {
         (START + self.now).saturating_add_signed(self.scenario.clock_error(self.now))
     }
 

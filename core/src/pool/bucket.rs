@@ -99,10 +99,10 @@ impl Bucket {
         self.full_at_us = self.full_at_us.saturating_sub(self.us_for(cost));
     }
 
-    /// The same, when `booked` is still to be spent at a later moment: a bucket that is full before then can't
-    /// save what overflows.
-    pub fn refund_before(&mut self, cost: u64, booked_at: u64, booked: u64) {
-        let least = (booked_at * US).saturating_add(self.us_for(booked));
+    /// The same, when so much is still to be spent from each of some later moments on: a bucket that is full
+    /// before then can't save what overflows.
+    pub fn refund_before(&mut self, cost: u64, booked: impl Iterator<Item = (u64, u64)>) {
+        let least = booked.map(|(at, spent)| (at * US).saturating_add(self.us_for(spent))).max().unwrap_or(0);
         let refunded = self.full_at_us.saturating_sub(self.us_for(cost));
         self.full_at_us = refunded.max(least.min(self.full_at_us));
     }
@@ -164,7 +164,7 @@ mod tests {
         let mut bucket = Bucket::new(100, MINUTE);
         bucket.spend(T, 50);
         bucket.spend(T + 1_000, 60);
-        bucket.refund_before(50, T + 1_000, 60);
+        bucket.refund_before(50, std::iter::once((T + 1_000, 60)));
         assert_eq!(bucket.level(T + 1_000), 40);
     }
 

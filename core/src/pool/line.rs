@@ -414,7 +414,8 @@ mod tests {
         assert_eq!(line.len(), 2);
         line.sweep(6_500);
         assert!(line.is_empty());
-        let (Place::Fair { tag, .. }, Place::Fair { tag: paid, .. }) = (line.place(6_500, &back).0, first) else {
+        let (Place::Fair { tag, .. }, Place::Fair { tag: paid, .. }) = (line.place(6_500, &back).0, first)
+        else {
             panic!("{first:?}")
         };
         assert_eq!(tag, paid, "whoever did not come has paid nothing");
@@ -437,15 +438,15 @@ mod tests {
     fn what_was_promised_is_paid_for_once_and_not_at_all_if_nobody_comes() {
         let mut line = Line::default();
         let first = place(&mut line, 0, "a");
-        line.promise(0, first, &seeker("a"), 1_000);
+        line.promise(0, first, &seeker("a"), 10_000);
         let second = place(&mut line, 0, "a");
         assert!(second > place(&mut line, 0, "b"), "behind who has nothing promised");
-        let back = place(&mut line, 1_000, "a");
+        let back = place(&mut line, 10_000, "a");
         line.serve(back, "a", 100);
         let Place::Fair { tag, .. } = second else { panic!("{second:?}") };
-        assert!(matches!(place(&mut line, 1_000, "a"), Place::Fair { tag: after, .. } if after == tag));
-        let lapses = place(&mut line, 1_000, "b");
-        line.promise(1_000, lapses, &seeker("b"), 2_000);
+        assert!(matches!(place(&mut line, 10_000, "a"), Place::Fair { tag: after, .. } if after == tag));
+        let lapses = place(&mut line, 10_000, "b");
+        line.promise(10_000, lapses, &seeker("b"), 20_000);
         line.sweep(60_000);
         let Place::Fair { tag, .. } = lapses else { panic!("{lapses:?}") };
         assert!(matches!(place(&mut line, 60_000, "b"), Place::Fair { tag: again, .. } if again == tag));

@@ -5,6 +5,7 @@ use super::breaker::{Breaker, Gate};
 use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
 use super::line::Place;
+use super::outlook::Room;
 use super::pick::Outlook;
 use super::promises::Promised;
 use super::protocol::{Given, RefusedWhy, Waiting, Want};
@@ -29,6 +30,8 @@ const AFTER_OTHERS_MS: std::ops::RangeInclusive<u64> = 50..=1_000;
 const CONCURRENCY_MS: u64 = 200;
 /// Of the room that is foreseen so much is promised: estimates are means, and what was promised must hold.
 const PROMISED_SHARE: f64 = 0.8;
+/// What is promised for a moment is held against what there is around it: as long as the request can wait then.
+const STRETCH_MS: std::ops::RangeInclusive<u64> = 2_000..=10_000;
 /// Nothing is foreseen beyond: day quotas refill within a day.
 const FAR_MS: u64 = 25 * 3_600_000;
 /// What is waited for at the least before the first further ask; a third more before each next.
@@ -36,6 +39,13 @@ const POLL_FIRST_MS: u64 = 60;
 
 fn backoff_by(first: u64, times: u32) -> u64 {
     (0..times.min(32)).fold(first, |ms, _| ms + ms / 3)
+}
+
+/// What the room will be, and how much of it a request takes.
+struct Foreseen {
+    /// In requests of mean cost.
+    room: Room,
+    itself: f64,
 }
 
 impl Pool {
@@ -143,7 +153,7 @@ impl Pool {
             Place::Promised { .. } => Promised::default(),
             Place::Fair { .. } => self.line.promised(now, seeker.models, &want.token),
         };
-        let turn = self.turn(wanted, &promised, 1.0);
+        let turn = self.turn(wanted, &self.foresee(wanted, &promised), &promised, 1.0);
         let behind =
             if ahead == 0 { at } else { self.soonest_behind(now, tries, burden).unwrap_or(u64::MAX) };
         // A slot so near would be lost: those before who do not come in time for it have later ones.
@@ -208,7 +218,7 @@ impl Pool {
         }
         // The more are told to come back until then, the later it is.
         let promised = self.line.promised(now, seeker.models, &want.token);
-        let turn = self.turn(wanted, &promised, PROMISED_SHARE);
+        let turn = self.promised_turn(wanted, &promised);
         let hoped = wait.max(after).max(turn.saturating_sub(now));
         let surely = surely.saturating_sub(now);
         // With nobody before it the moment is known; the search for a turn comes near it, no more.
@@ -223,23 +233,39 @@ impl Pool {
         Given::RetryAfter { after_ms, why }
     }
 
-    /// When it is this request's turn, if each uses what is expected, behind those before it and those who were
-    /// told to come back until then.
-    fn turn(&self, wanted: &Wanted<'_>, promised: &Promised, share: f64) -> u64 {
+    fn foresee(&self, wanted: &Wanted<'_>, promised: &Promised) -> Foreseen {
         let Wanted { now, tries, ahead, expected, .. } = *wanted;
-        let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
-        let pace = self.snapshot.settings.pace_ms;
-        let paced = if pace > 0 { self.next_slot_at + pace * ahead.waiting } else { 0 };
         let expected = expected as f64;
         let mean = (ahead.tokens + promised.tokens + expected) / (ahead.part + promised.all() + 1.0);
         let mean = mean.max(1.0);
-        let itself = (expected / mean).max(1.0);
-        let room = self.room(tries, now, mean as u64);
-        let turn = room.when(now, |then| itself + (ahead.part + promised.until(then).0) / share, FAR_MS);
-        // Those of other tokens who come later may go first: only a part of the room is this token's.
-        let part = share * self.line.share(now, wanted.seeker.token);
-        let own = room.when(now, |then| itself + (ahead.own + promised.until(then).1) / part, FAR_MS);
-        turn.max(own).max(pause).max(paced)
+        Foreseen { room: self.room(tries, now, mean as u64), itself: (expected / mean).max(1.0) }
+    }
+
+    /// When it is this request's turn, if each uses what is expected, behind those before it and those who were
+    /// told to come back until then.
+    fn turn(&self, wanted: &Wanted<'_>, foreseen: &Foreseen, promised: &Promised, share: f64) -> u64 {
+        let Wanted { now, tries, ahead, .. } = *wanted;
+        let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
+        let pace = self.snapshot.settings.pace_ms;
+        let paced = if pace > 0 { self.next_slot_at + pace * ahead.waiting } else { 0 };
+        let before = |then| foreseen.itself + (ahead.part + promised.until(then).0) / share;
+        foreseen.room.when(now, before, FAR_MS).max(pause).max(paced)
+    }
+
+    /// The turn that can be promised. So much is promised for a moment as there will be, and no more than its share
+    /// to each token: others come who may go first. Not much later for that alone: they may not come.
+    fn promised_turn(&self, wanted: &Wanted<'_>, promised: &Promised) -> u64 {
+        let Wanted { now, want, ahead, .. } = *wanted;
+        let foreseen = self.foresee(wanted, promised);
+        let turn = self.turn(wanted, &foreseen, promised, PROMISED_SHARE);
+        let part = PROMISED_SHARE * self.line.share(now, wanted.seeker.token);
+        let before = |then| foreseen.itself + (ahead.own + promised.until(then).1) / part;
+        let own = foreseen.room.when(now, before, FAR_MS);
+        let turn = turn.max(own.min(turn.saturating_add(turn.saturating_sub(now))));
+        let stretch = want.deadline_ms.clamp(*STRETCH_MS.start(), *STRETCH_MS.end());
+        promised.free(turn, stretch, |from, to| {
+            PROMISED_SHARE * (foreseen.room.by(to) - foreseen.room.by(from)) - foreseen.itself
+        })
     }
 
     fn outlook(&self, one: &Try, now: u64) -> Outlook {

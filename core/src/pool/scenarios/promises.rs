@@ -7,7 +7,10 @@ use super::*;
 fn a_time_to_come_back_that_is_obeyed_is_true_under_sustained_overload() {
     let mut pool = drained(1, Some(60), None);
     let mut clients: Vec<(u64, Want)> = (0..240)
-        .map(|n| (T + n * 500, by(if n % 4 == 0 { "small" } else { "greedy" }, 500 + n, 3_000)))
+        .map(|n| {
+            let want = by(if n % 4 == 0 { "small" } else { "greedy" }, 500, 3_000);
+            (T + n * 500, Want { fingerprint: n, ..want })
+        })
         .collect();
     let first = crowd_with_returns(&mut pool, &mut clients);
     let (returned, served) = first;

@@ -1,4 +1,7 @@
+use super::readings::REPORTED_MS;
 use super::*;
+use crate::limits::grant::USE_WITHIN_MS;
+use crate::wire::headers::LimitReading;
 use Counted::{Requests, Tokens, TotalTokens, UncachedTokens};
 use Window::{Day, Minute};
 
@@ -280,6 +283,23 @@ fn a_refund_does_not_overflow_before_a_grant_that_is_booked() {
     quota.settle(T + 10, 20_000, 0, 0, true);
     let left = level(&quota, Tokens, T + 1_500);
     assert!((4_990..=5_010).contains(&left), "no more than a full bucket less what is booked: {left}");
+}
+
+#[test]
+fn refunds_are_not_lost_while_one_grant_after_the_other_is_booked() {
+    let mut quota = known();
+    quota.reserve(T, T, 50_000);
+    for n in 0..100 {
+        let now = T + n * 100;
+        quota.reserve(now, now + 500, 1_000);
+        if n >= 5 {
+            quota.close(1_000);
+            quota.settle(now, 1_000, 100, 100, true);
+        }
+    }
+    // 50,000 and 95 times 100 are used, five times 1,000 under way, and in ten seconds 10,000 came back.
+    let left = level(&quota, Tokens, T + 9_900);
+    assert!((5_000..=5_500).contains(&left), "{left}");
 }
 
 #[test]
