@@ -7,7 +7,7 @@
 use crate::scenario::Scenario;
 use rondo_core::pool::faults::{INVALID_AT_FIRST_MS, INVALID_FOR_MS, SUSPENDED_FOR_MS};
 use rondo_core::pool::protocol::{AttemptEnd, Fault, Grant, Settle};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Names of keys and models, and until when each rests.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Rests {
     unpaid: Vec<u64>,
     /// By organisation and model.
     limited: Vec<u64>,
+    /// Reports of failures that were delivered: what is sent again says nothing new.
+    known: HashSet<u64>,
 }
 
 impl Rests {
@@ -32,6 +34,7 @@ impl Rests {
             refused: vec![0; scenario.keys.len()],
             unpaid: vec![0; scenario.orgs.len()],
             limited: vec![0; scenario.orgs.len() * scenario.models.len()],
+            known: HashSet::new(),
         }
     }
 
@@ -46,6 +49,9 @@ impl Rests {
         for settle in settles {
             let Some(attempt) = &settle.attempt else { continue };
             let AttemptEnd::Failed(fault) = attempt.end else { continue };
+            if !self.known.insert(settle.id) {
+                continue;
+            }
             let (key, model) = self.places(&attempt.key, &attempt.model);
             let org = self.owners[key];
             let from = clock.saturating_sub(settle.age_ms);

@@ -4,6 +4,7 @@
 
 use super::ask::Try;
 use super::line::{self, Mask, Place};
+use super::models::Model;
 use super::state::Pool;
 
 /// So many of those before are worked out one by one; beyond, the line as a whole is.
@@ -45,18 +46,21 @@ impl Pool {
     pub(super) fn burden(&self, now: u64, tries: &[Try], mask: Mask, place: Place) -> Burden {
         let mut burden = Burden::default();
         let groups = self.usable_groups(now, tries);
+        let known: Vec<_> = tries.iter().map(|one| (one, self.models.get(&one.name))).collect();
         for (models, reserved) in self.line.first(place, mask, WORKED_OUT) {
             let mut soonest: Option<(u64, usize, usize)> = None;
-            for (model, one) in
-                tries.iter().enumerate().filter(|(_, one)| models & line::mask([one.number]) != 0)
+            for (model, (one, of)) in
+                known.iter().enumerate().filter(|(_, (one, _))| models & line::mask([one.number]) != 0)
             {
                 for group in &groups {
-                    let at = self.when_behind(one, *group, burden.on(model, *group), reserved, now);
+                    // What can't be sooner than the soonest so far need not be looked at.
+                    let bound = of.map_or(0, |model| model.ready_at(*group)).max(now);
+                    if soonest.is_some_and(|(best, _, _)| bound >= best) {
+                        continue;
+                    }
+                    let at = when_behind(one, *of, *group, burden.on(model, *group), reserved, now).max(now);
                     if soonest.is_none_or(|(best, _, _)| at < best) {
                         soonest = Some((at, model, *group));
-                    }
-                    if at <= now && burden.on(model, *group) == Taken::default() {
-                        break;
                     }
                 }
             }
@@ -72,23 +76,17 @@ impl Pool {
         let groups = self.usable_groups(now, tries);
         let mut soonest: Option<u64> = None;
         for (model, one) in tries.iter().enumerate() {
+            let of = self.models.get(&one.name);
             for group in &groups {
-                let at = self.when_behind(one, *group, burden.on(model, *group), one.need.tokens, now);
+                let bound = of.map_or(0, |model| model.ready_at(*group)).max(now);
+                if soonest.is_some_and(|best| bound >= best) {
+                    continue;
+                }
+                let at = when_behind(one, of, *group, burden.on(model, *group), one.need.tokens, now);
                 soonest = Some(soonest.map_or(at, |best| best.min(at)));
             }
         }
         soonest.filter(|at| *at < u64::MAX)
-    }
-
-    /// When a group can serve a request of that reservation once what is taken before it is gone.
-    pub(super) fn when_behind(&self, one: &Try, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
-        match self.models.get(&one.name).and_then(|model| model.quota(group)) {
-            Some(quota) if quota.missing_until > now && !one.need.insist => u64::MAX,
-            Some(quota) => quota.when_behind(taken.requests, taken.tokens, tokens),
-            // Not known yet: one at a time.
-            None if taken.requests > 0 => u64::MAX,
-            None => now,
-        }
     }
 
     fn usable_groups(&self, now: u64, tries: &[Try]) -> Vec<usize> {
@@ -101,5 +99,16 @@ impl Pool {
         };
         let groups = self.roster.groups.iter().enumerate();
         groups.filter(|(_, group)| usable(&group.keys)).map(|(at, _)| at).take(GROUPS).collect()
+    }
+}
+
+/// When a group can serve a request of that reservation once what is taken before it is gone.
+fn when_behind(one: &Try, of: Option<&Model>, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
+    match of.and_then(|model| model.quota(group)) {
+        Some(quota) if quota.missing_until > now && !one.need.insist => u64::MAX,
+        Some(quota) => quota.when_behind(taken.requests, taken.tokens, tokens),
+        // Not known yet: one at a time.
+        None if taken.requests > 0 => u64::MAX,
+        None => now,
     }
 }

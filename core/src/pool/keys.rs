@@ -140,7 +140,7 @@ pub struct Roster {
     providers: Vec<String>,
     mark: u32,
     /// Room for a scan's finds, kept so that it need not be made anew.
-    pub(super) scratch: Vec<usize>,
+    pub(super) scratch: Vec<u32>,
 }
 
 /// A share of one is divided among up to eight keys, and most numbers beyond, without a remainder.

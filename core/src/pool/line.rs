@@ -170,10 +170,16 @@ impl Line {
         self.before(place, models).take(most).map(|spot| (spot.models, spot.reserved))
     }
 
-    /// What was promised to those who will come for these models.
+    /// What was promised to those who will come for these models until then.
     #[must_use]
-    pub fn promised(&self, now: u64, models: Mask, token: &str) -> Promised {
-        self.promises.ahead(now, models, self.number(token))
+    pub fn promised(&self, span: (u64, u64), models: Mask) -> Promised {
+        self.promises.ahead(span, models)
+    }
+
+    /// The same of one client token.
+    #[must_use]
+    pub fn promised_to(&self, token: &str, span: (u64, u64), models: Mask) -> Promised {
+        self.promises.own(span, models, self.number(token))
     }
 
     /// Whether nobody waits.

@@ -75,9 +75,9 @@ impl ModelState {
 
 /// Where a group's quota is.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
+pub(super) struct Spot {
     /// Before that time not even the smallest request fits.
-    ready_at: u64,
+    pub ready_at: u64,
     /// Place in `quotas`; `u32::MAX` for none.
     quota: u32,
 }
@@ -126,6 +126,11 @@ impl Model {
 
     fn spot(&self, group: usize) -> Spot {
         self.spots.get(group).copied().unwrap_or(NOWHERE)
+    }
+
+    /// The bounds of all groups that something is known of, by place: before them they cannot serve.
+    pub(super) fn bounds(&self) -> &[Spot] {
+        &self.spots
     }
 
     /// A bound below which the group cannot serve; 0 when nothing is known.

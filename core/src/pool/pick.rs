@@ -4,7 +4,7 @@
 //! does not fit after all it is set aside and the scan repeated, so that who can't serve neither gains nor pays.
 
 use super::keys::{Lane, Roster};
-use super::models::Model;
+use super::models::{Model, Spot};
 use super::quota::When;
 
 /// Keys set aside one by one before all are looked at exactly.
@@ -95,7 +95,39 @@ pub struct Outlook {
     pub too_large: Option<u64>,
 }
 
-/// The cheap bounds. `None` when the lane may serve by then.
+/// The cheap bounds of all lanes, and what is looked for. Scans compare with them first: at 20,000 keys a nanosecond
+/// each counts.
+struct Bounds<'a> {
+    groups: &'a [Spot],
+    mark: u32,
+    provider: u32,
+    now: u64,
+    by: u64,
+    proven: bool,
+    soft: bool,
+}
+
+impl<'a> Bounds<'a> {
+    fn of(model: Option<&'a Model>, mark: u32, need: &Need, now: u64, by: u64) -> Self {
+        let groups = model.map_or(&[][..], Model::bounds);
+        Self { groups, mark, provider: need.provider, now, by, proven: need.proven, soft: need.soft }
+    }
+
+    /// Whether the lane may serve by then: the same as nothing being said by [`passed_over`].
+    #[inline]
+    fn may(&self, lane: &Lane) -> bool {
+        let ready_at = self.groups.get(lane.group as usize).map_or(0, |spot| spot.ready_at);
+        (lane.mark != self.mark)
+            & (lane.provider == self.provider)
+            & (lane.barred_until <= self.now)
+            & (ready_at <= self.by)
+            & (lane.next_at <= self.by)
+            & (lane.proven | !self.proven)
+            & (!self.soft | (lane.rest_until <= self.now))
+    }
+}
+
+/// Why a lane is passed over, and until when. `None` when it may serve by then.
 fn passed_over(
     lane: &Lane,
     model: Option<&Model>,
@@ -173,34 +205,32 @@ impl Roster {
         let mark = self.mark();
         let mut aside: Vec<usize> = Vec::new();
         let mut declined = 0;
+        let bounds = Bounds::of(model, mark, need, now, by);
         // Filled by each scan, so that the second round over those who gain is over them alone.
         let mut eligible = std::mem::take(&mut self.scratch);
         let taken = loop {
-            let mut best: Option<(usize, i64)> = None;
-            let mut total = 0;
+            let mut best: Option<usize> = None;
+            let (mut most, mut total) = (i64::MIN, 0);
             eligible.clear();
             for (at, lane) in self.lanes.iter().enumerate() {
-                match passed_over(lane, model, mark, need, now, by) {
-                    None => {
-                        let share = i64::from(lane.share);
-                        eligible.push(at);
-                        total += share;
-                        let credit = lane.credit + share;
-                        if best.is_none_or(|(_, most)| credit > most) {
-                            best = Some((at, credit));
-                        }
-                        if let Some(seen) = seen.as_deref_mut() {
-                            seen.candidates += 1;
-                        }
+                if bounds.may(lane) {
+                    let share = i64::from(lane.share);
+                    eligible.push(at as u32);
+                    total += share;
+                    let credit = lane.credit + share;
+                    if credit > most {
+                        (best, most) = (Some(at), credit);
                     }
-                    Some((why, until)) => {
-                        if let Some(seen) = seen.as_deref_mut() {
-                            seen.skip(at, why, until);
-                        }
-                    }
+                } else if let Some(seen) = seen.as_deref_mut()
+                    && let Some((why, until)) = passed_over(lane, model, mark, need, now, by)
+                {
+                    seen.skip(at, why, until);
                 }
             }
-            let Some((at, _)) = best else { break None };
+            if let Some(seen) = seen.as_deref_mut() {
+                seen.candidates += eligible.len() as u32;
+            }
+            let Some(at) = best else { break None };
             let unfit = match self.fits(at, model, need, now) {
                 Fits::From(from) if from <= by => {
                     if also(self.slots.get(at).map_or(usize::MAX, |slot| slot.group)) {
@@ -225,10 +255,10 @@ impl Roster {
             aside.push(at);
             if aside.len() == SET_ASIDE {
                 for at in 0..self.lanes.len() {
-                    let bound =
-                        self.lanes.get(at).and_then(|lane| passed_over(lane, model, mark, need, now, by));
                     let fits = |fits: Fits| matches!(fits, Fits::From(from) if from <= by);
-                    if bound.is_none() && !fits(self.fits(at, model, need, now)) {
+                    if self.lanes.get(at).is_some_and(|lane| bounds.may(lane))
+                        && !fits(self.fits(at, model, need, now))
+                    {
                         self.exclude_at(at);
                         aside.push(at);
                     }
@@ -237,7 +267,7 @@ impl Roster {
         };
         if let Some((at, total)) = taken {
             for at in &eligible {
-                if let Some(lane) = self.lanes.get_mut(*at) {
+                if let Some(lane) = self.lanes.get_mut(*at as usize) {
                     lane.credit += i64::from(lane.share);
                 }
             }

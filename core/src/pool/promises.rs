@@ -18,17 +18,62 @@ const KEPT: f64 = 0.5;
 #[derive(Debug)]
 struct Promise {
     token: String,
+    number: u32,
     fingerprint: u64,
-    sum: Sum,
+    models: Mask,
+    tokens: u64,
 }
 
-/// What was promised for one step, to one token, for the same models.
+/// What was promised for one step, for the same models.
 #[derive(Clone, Copy, Debug)]
 struct Sum {
     models: Mask,
-    token: u32,
     count: u64,
     tokens: u64,
+}
+
+/// How much was promised for which step.
+#[derive(Debug, Default)]
+struct Calendar(BTreeMap<u64, Vec<Sum>>);
+
+impl Calendar {
+    fn add(&mut self, due: u64, models: Mask, tokens: u64) {
+        let sums = self.0.entry(due / STEP_MS).or_default();
+        match sums.iter_mut().find(|sum| sum.models == models) {
+            Some(sum) => {
+                sum.count += 1;
+                sum.tokens += tokens;
+            }
+            None => sums.push(Sum { models, count: 1, tokens }),
+        }
+    }
+
+    fn remove(&mut self, due: u64, models: Mask, tokens: u64) {
+        let step = due / STEP_MS;
+        let Some(sums) = self.0.get_mut(&step) else { return };
+        if let Some(sum) = sums.iter_mut().find(|sum| sum.models == models) {
+            sum.count = sum.count.saturating_sub(1);
+            sum.tokens = sum.tokens.saturating_sub(tokens);
+        }
+        sums.retain(|sum| sum.count > 0);
+        if sums.is_empty() {
+            self.0.remove(&step);
+        }
+    }
+
+    fn within(&self, (now, until): (u64, u64), models: Mask, kept: f64) -> Promised {
+        let mut promised = Promised::default();
+        let mut all = 0.0;
+        for (step, sums) in self.0.range(..=until / STEP_MS) {
+            for sum in sums {
+                let part = kept * overlap(sum.models, models);
+                all += part * sum.count as f64;
+                promised.tokens += part * sum.tokens as f64;
+            }
+            promised.until.push((((step + 1) * STEP_MS).max(now), all));
+        }
+        promised
+    }
 }
 
 /// All promises.
@@ -38,8 +83,9 @@ pub(super) struct Promises {
     by_due: BTreeMap<(u64, u64), Promise>,
     /// Those of each token and body.
     returning: HashMap<(String, u64), Vec<(u64, u64)>>,
-    /// By step.
-    steps: BTreeMap<u64, Vec<Sum>>,
+    all: Calendar,
+    /// By the number of the client token.
+    own: HashMap<u32, Calendar>,
     number: u64,
     /// The part of those that were taken up or lapsed that was taken up, of late.
     kept: Option<f64>,
@@ -48,26 +94,24 @@ pub(super) struct Promises {
 /// What was promised until each coming moment.
 #[derive(Clone, Debug, Default)]
 pub struct Promised {
-    /// The end of each step; until then: requests, those of the same client token.
-    until: Vec<(u64, f64, f64)>,
+    /// The end of each step, and how many requests until then.
+    until: Vec<(u64, f64)>,
     /// Tokens that all of them are expected to use.
     pub tokens: f64,
 }
 
 impl Promised {
-    /// How many come until then: all, and those of the same client token.
+    /// How many come until then.
     #[must_use]
-    pub fn until(&self, then: u64) -> (f64, f64) {
-        let at = self.until.partition_point(|(end, _, _)| *end <= then);
-        let before = at.checked_sub(1).and_then(|at| self.until.get(at));
-        let (_, all, own) = before.copied().unwrap_or_default();
+    pub fn until(&self, then: u64) -> f64 {
+        let at = self.until.partition_point(|(end, _)| *end <= then);
+        let before = at.checked_sub(1).and_then(|at| self.until.get(at)).map_or(0.0, |(_, all)| *all);
         match self.until.get(at) {
             // Within a step they are taken to be spread evenly.
-            Some((end, next, next_own)) if *end < then + STEP_MS => {
-                let part = (then + STEP_MS - end) as f64 / STEP_MS as f64;
-                (all + part * (next - all), own + part * (next_own - own))
+            Some((end, next)) if *end < then + STEP_MS => {
+                before + (then + STEP_MS - end) as f64 / STEP_MS as f64 * (next - before)
             }
-            _ => (all, own),
+            _ => before,
         }
     }
 
@@ -76,9 +120,9 @@ impl Promised {
     #[must_use]
     pub fn free(&self, from: u64, stretch: u64, room: impl Fn(u64, u64) -> f64) -> u64 {
         let mut at = from;
-        while self.until.last().is_some_and(|(end, _, _)| at < *end) {
+        while self.until.last().is_some_and(|(end, _)| at < *end) {
             let (start, end) = (at.saturating_sub(stretch / 2), at + stretch / 2);
-            let promised = self.until(end).0 - self.until(start).0;
+            let promised = self.until(end) - self.until(start);
             if promised < 1.0 || promised <= room(start, end) {
                 break;
             }
@@ -90,7 +134,7 @@ impl Promised {
     /// All that come.
     #[must_use]
     pub fn all(&self) -> f64 {
-        self.until.last().map_or(0.0, |(_, all, _)| *all)
+        self.until.last().map_or(0.0, |(_, all)| *all)
     }
 }
 
@@ -107,18 +151,17 @@ impl Promises {
         }
         self.number += 1;
         let due = due.max(now);
-        let sum = Sum { models: seeker.models, token, count: 1, tokens: seeker.tokens };
-        let step = self.steps.entry(due / STEP_MS).or_default();
-        match step.iter_mut().find(|other| other.models == sum.models && other.token == token) {
-            Some(known) => {
-                known.count += 1;
-                known.tokens += sum.tokens;
-            }
-            None => step.push(sum),
-        }
+        self.all.add(due, seeker.models, seeker.tokens);
+        self.own.entry(token).or_default().add(due, seeker.models, seeker.tokens);
         let name = (seeker.token.to_owned(), seeker.fingerprint);
         self.returning.entry(name).or_default().push((due, self.number));
-        let promise = Promise { token: seeker.token.to_owned(), fingerprint: seeker.fingerprint, sum };
+        let promise = Promise {
+            token: seeker.token.to_owned(),
+            number: token,
+            fingerprint: seeker.fingerprint,
+            models: seeker.models,
+            tokens: seeker.tokens,
+        };
         self.by_due.insert((due, self.number), promise);
         true
     }
@@ -137,16 +180,11 @@ impl Promises {
 
     fn forget(&mut self, place: (u64, u64)) -> Option<Promise> {
         let promise = self.by_due.remove(&place)?;
-        let step = place.0 / STEP_MS;
-        if let Some(sums) = self.steps.get_mut(&step) {
-            let same = |sum: &&mut Sum| sum.models == promise.sum.models && sum.token == promise.sum.token;
-            if let Some(sum) = sums.iter_mut().find(same) {
-                sum.count -= 1;
-                sum.tokens -= promise.sum.tokens;
-            }
-            sums.retain(|sum| sum.count > 0);
-            if sums.is_empty() {
-                self.steps.remove(&step);
+        self.all.remove(place.0, promise.models, promise.tokens);
+        if let Some(own) = self.own.get_mut(&promise.number) {
+            own.remove(place.0, promise.models, promise.tokens);
+            if own.0.is_empty() {
+                self.own.remove(&promise.number);
             }
         }
         let name = (promise.token.clone(), promise.fingerprint);
@@ -172,29 +210,24 @@ impl Promises {
         {
             self.taken_up(false);
             if let Some(promise) = self.forget(place) {
-                lapsed.push((promise.token, promise.sum.tokens));
+                lapsed.push((promise.token, promise.tokens));
             }
         }
         lapsed
     }
 
-    /// What was promised for those models; of those who may use others as well a part. Not everyone comes.
+    /// What was promised until then for those models; of those who may use others as well a part. Not everyone
+    /// comes.
     #[must_use]
-    pub fn ahead(&self, now: u64, models: Mask, token: u32) -> Promised {
-        let kept = self.kept.unwrap_or(KEPT);
-        let mut promised = Promised::default();
-        let (mut all, mut own) = (0.0, 0.0);
-        for (step, sums) in &self.steps {
-            for sum in sums {
-                let part = kept * overlap(sum.models, models);
-                all += part * sum.count as f64;
-                own += if sum.token == token { part * sum.count as f64 } else { 0.0 };
-                promised.tokens += part * sum.tokens as f64;
-            }
-            let end = (step + 1) * STEP_MS;
-            promised.until.push((end.max(now), all, own));
-        }
-        promised
+    pub fn ahead(&self, span: (u64, u64), models: Mask) -> Promised {
+        self.all.within(span, models, self.kept.unwrap_or(KEPT))
+    }
+
+    /// The same of one client token.
+    #[must_use]
+    pub fn own(&self, span: (u64, u64), models: Mask, token: u32) -> Promised {
+        let own = self.own.get(&token).map(|own| own.within(span, models, self.kept.unwrap_or(KEPT)));
+        own.unwrap_or_default()
     }
 }
 
@@ -220,7 +253,8 @@ mod tests {
         promises.make(0, 30_000, 1, &seeker("a", 10));
         assert_eq!(promises.sweep(39_999), Vec::new());
         assert_eq!(promises.sweep(40_000), [("a".to_owned(), 100)]);
-        assert_eq!((promises.len(), promises.steps.len(), promises.returning.len()), (0, 0, 0));
+        assert!(promises.len() == 0 && promises.all.0.is_empty() && promises.own.is_empty());
+        assert!(promises.returning.is_empty());
     }
 
     #[test]
@@ -229,16 +263,24 @@ mod tests {
         for n in 0..40 {
             promises.make(0, 1_000 * n, 1, &seeker("a", n));
         }
-        let half = promises.ahead(0, M, 1);
-        assert_eq!(half.until(20_000), (10.0, 10.0), "half of them, as nothing is known");
-        assert_eq!(half.until(21_000), (10.5, 10.5), "in the middle of a step");
+        let far = (0, u64::MAX);
+        let half = promises.ahead(far, M);
+        assert_eq!(half.until(20_000), 10.0, "half of them, as nothing is known");
+        assert_eq!(half.until(21_000), 10.5, "in the middle of a step");
+        assert_eq!(promises.own(far, M, 1).until(20_000), 10.0);
         for n in 0..20 {
             promises.take(1_000 * n, "a", n);
         }
-        assert_eq!(promises.ahead(0, M, 2).until(40_000), (20.0, 0.0), "all that are left");
-        assert_eq!(promises.ahead(0, 3, 2).all(), 20.0);
-        assert_eq!(promises.ahead(0, 2, 1).all(), 0.0, "for other models");
-        assert_eq!(promises.ahead(0, M, 1).until(5_000), (0.0, 0.0));
-        assert_eq!(promises.ahead(60_000, M, 1).until(60_000), (20.0, 20.0), "those who are late come still");
+        assert_eq!(promises.ahead(far, M).until(40_000), 20.0, "all that are left");
+        assert_eq!(promises.own(far, M, 2).all(), 0.0, "of another token");
+        assert_eq!(promises.ahead((0, 29_999), M).all(), 10.0, "those within the span");
+        assert_eq!(promises.ahead(far, 3).all(), 20.0);
+        assert_eq!(promises.ahead(far, 2).all(), 0.0, "for other models");
+        assert_eq!(promises.ahead(far, M).until(5_000), 0.0);
+        assert_eq!(
+            promises.ahead((60_000, u64::MAX), M).until(60_000),
+            20.0,
+            "those who are late come still"
+        );
     }
 }

@@ -34,11 +34,11 @@ const PROMISED_SHARE: f64 = 0.8;
 const STRETCH_MS: std::ops::RangeInclusive<u64> = 2_000..=10_000;
 /// Nothing is foreseen beyond: day quotas refill within a day.
 const FAR_MS: u64 = 25 * 3_600_000;
-/// What is waited for at the least before the first further ask; a third more before each next.
-const POLL_FIRST_MS: u64 = 60;
+/// What is waited for at the least before the first further ask; half as much more before each next.
+const POLL_FIRST_MS: u64 = 100;
 
 fn backoff_by(first: u64, times: u32) -> u64 {
-    (0..times.min(32)).fold(first, |ms, _| ms + ms / 3)
+    (0..times.min(32)).fold(first, |ms, _| ms + ms / 2)
 }
 
 /// What the room will be, and how much of it a request takes.
@@ -151,7 +151,11 @@ impl Pool {
         // Those who were told to come back by then go first.
         let promised = match place {
             Place::Promised { .. } => Promised::default(),
-            Place::Fair { .. } => self.line.promised(now, seeker.models, &want.token),
+            Place::Fair { .. } => {
+                // Whether it is before the deadline, or soon after, is all that matters here.
+                let until = now.saturating_add(2 * want.deadline_ms);
+                self.line.promised((now, until), seeker.models)
+            }
         };
         let turn = self.turn(wanted, &self.foresee(wanted, &promised), &promised, 1.0);
         let behind =
@@ -217,7 +221,7 @@ impl Pool {
             }
         }
         // The more are told to come back until then, the later it is.
-        let promised = self.line.promised(now, seeker.models, &want.token);
+        let promised = self.line.promised((now, u64::MAX), seeker.models);
         let turn = self.promised_turn(wanted, &promised);
         let hoped = wait.max(after).max(turn.saturating_sub(now));
         let surely = surely.saturating_sub(now);
@@ -248,7 +252,7 @@ impl Pool {
         let pause = tries.iter().map(|one| self.paused_until(&one.name)).min().unwrap_or(0);
         let pace = self.snapshot.settings.pace_ms;
         let paced = if pace > 0 { self.next_slot_at + pace * ahead.waiting } else { 0 };
-        let before = |then| foreseen.itself + (ahead.part + promised.until(then).0) / share;
+        let before = |then| foreseen.itself + (ahead.part + promised.until(then)) / share;
         foreseen.room.when(now, before, FAR_MS).max(pause).max(paced)
     }
 
@@ -259,7 +263,8 @@ impl Pool {
         let foreseen = self.foresee(wanted, promised);
         let turn = self.turn(wanted, &foreseen, promised, PROMISED_SHARE);
         let part = PROMISED_SHARE * self.line.share(now, wanted.seeker.token);
-        let before = |then| foreseen.itself + (ahead.own + promised.until(then).1) / part;
+        let to_it = self.line.promised_to(wanted.seeker.token, (now, u64::MAX), wanted.seeker.models);
+        let before = |then| foreseen.itself + (ahead.own + to_it.until(then)) / part;
         let own = foreseen.room.when(now, before, FAR_MS);
         let turn = turn.max(own.min(turn.saturating_add(turn.saturating_sub(now))));
         let stretch = want.deadline_ms.clamp(*STRETCH_MS.start(), *STRETCH_MS.end());

@@ -341,6 +341,6 @@ fn a_body_is_recognised_when_it_is_sent_again() {
     let long = "x".repeat(100_000);
     assert_eq!(of(&long), of(&long));
     assert_ne!(of(&long), of(&format!("{long}x")));
-    assert_ne!(of(&long), of(&format!("{}y", &long[1..])));
-    fingerprint(b"");
+    assert_ne!(of(&long), of(&format!("{}y", "x".repeat(99_999))));
+    assert_ne!(fingerprint(b""), fingerprint(b"{}"));
 }

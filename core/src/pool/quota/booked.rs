@@ -30,15 +30,15 @@ impl Booked {
 
     /// The moments, the last first, each with the requests that are spent from it on.
     pub fn by_requests(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.from_behind(|(_, requests, _)| requests)
+        self.the_last_first(|(_, requests, _)| requests)
     }
 
     /// The same in tokens.
     pub fn by_tokens(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.from_behind(|(_, _, tokens)| tokens)
+        self.the_last_first(|(_, _, tokens)| tokens)
     }
 
-    fn from_behind(&self, of: impl Fn((u64, u64, u64)) -> u64) -> impl Iterator<Item = (u64, u64)> {
+    fn the_last_first(&self, of: impl Fn((u64, u64, u64)) -> u64) -> impl Iterator<Item = (u64, u64)> {
         self.0.iter().rev().scan(0, move |sum, booking| {
             *sum += of(*booking);
             Some((booking.0, *sum))

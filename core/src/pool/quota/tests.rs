@@ -1,6 +1,4 @@
-use super::readings::REPORTED_MS;
 use super::*;
-use crate::limits::grant::USE_WITHIN_MS;
 use crate::wire::headers::LimitReading;
 use Counted::{Requests, Tokens, TotalTokens, UncachedTokens};
 use Window::{Day, Minute};
