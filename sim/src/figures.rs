@@ -147,6 +147,33 @@ impl Figures {
         whole
     }
 
+    /// Adds another run's. Shares of capacity are weighed by what there was room for.
+    pub fn add(&mut self, other: Self) {
+        let weighed = |figures: &Self| figures.share.map(|share| (share, figures.share_minutes as f64));
+        self.share = match (weighed(self), weighed(&other)) {
+            (Some((one, a)), Some((two, b))) => Some((one * a + two * b) / (a + b).max(1.0)),
+            (one, two) => one.or(two).map(|(share, _)| share),
+        };
+        self.share_minutes += other.share_minutes;
+        self.early.add(&other.early);
+        self.later.add(&other.later);
+        for place in other.places {
+            match self.places.iter_mut().find(|known| known.name == place.name) {
+                Some(known) => {
+                    let room = known.room + place.room;
+                    known.share = (known.share * known.room + place.share * place.room) / room.max(1.0);
+                    known.room = room;
+                }
+                None => self.places.push(place),
+            }
+        }
+        for (reason, count) in other.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
+        self.uses.extend(other.uses);
+        self.lasted_ms += other.lasted_ms;
+    }
+
     /// Notes a reason.
     pub fn reason(&mut self, what: &'static str, why: impl Into<String>) {
         *self.reasons.entry((what, why.into())).or_default() += 1;
@@ -233,6 +260,24 @@ mod tests {
     fn weights_are_compared_with_each_keys_own_share() {
         assert_eq!(weight_error(&[0, 1, 1, 0, 1, 1], &[1, 2]), 0.0);
         assert!((weight_error(&[0, 1, 1, 1], &[1, 1]) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn runs_are_added_up_and_their_shares_weighed() {
+        let part = |share, minutes, room| Figures {
+            share: Some(share),
+            share_minutes: minutes,
+            places: vec![PlaceShare { name: "a".into(), room, share }],
+            later: Tally { requests: 10, waits: vec![1], ..Tally::default() },
+            lasted_ms: 5,
+            ..Figures::default()
+        };
+        let mut all = part(0.5, 1, 100.0);
+        all.reason("what", "why");
+        all.add(part(0.9, 3, 300.0));
+        assert_eq!((all.share, all.share_minutes, all.lasted_ms), (Some(0.8), 4, 10));
+        assert_eq!((all.places[0].room, all.places[0].share), (400.0, 0.8));
+        assert_eq!((all.later.requests, all.later.waits.len(), all.reasons.len()), (20, 2, 1));
     }
 
     #[test]

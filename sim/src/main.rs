@@ -4,7 +4,7 @@
 use rondo_sim::naive::rondo;
 use rondo_sim::report::{Evenness, Report, others, put};
 use rondo_sim::scenario::Scenario;
-use rondo_sim::world::run;
+use rondo_sim::world::run_all;
 use std::process::ExitCode;
 
 const USAGE: &str =
@@ -59,14 +59,14 @@ fn clock() -> std::time::Instant {
 
 fn simulate() -> Result<bool, String> {
     let args = args()?;
-    let scenario =
-        Scenario { stale_headers: args.stale_headers, ..Scenario::mixed(args.seed, args.requests) };
+    let mut courses = Scenario::courses(args.seed, args.requests);
+    courses.iter_mut().for_each(|course| course.stale_headers = args.stale_headers);
     let from = clock();
-    let mixed = run(&scenario, rondo(&scenario));
+    let mixed = run_all(&courses, rondo);
     let took = from.elapsed().as_secs_f64();
     let even = Evenness::of(args.seed, (args.requests / 10).clamp(20_000, 100_000));
-    let others = if args.alone { Vec::new() } else { others(&scenario) };
-    let report = Report { mixed, even, others, seed: args.seed };
+    let others = if args.alone { Vec::new() } else { others(&courses) };
+    let report = Report { mixed, even, others, seed: args.seed, courses: courses.len() };
     let tables = report.tables();
     println!("{tables}");
     if args.explain {

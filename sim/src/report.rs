@@ -3,7 +3,7 @@
 use crate::figures::{Figures, Tally, jain, longest_idle, weight_error};
 use crate::naive::{Cooldown, RoundRobin, rondo};
 use crate::scenario::{EARLY_MS, Scenario};
-use crate::world::run;
+use crate::world::{run, run_all};
 use std::fmt::Write as _;
 
 /// What the figures after the first two minutes must keep to.
@@ -95,6 +95,8 @@ pub struct Report {
     pub others: Vec<(&'static str, Figures)>,
     /// The seed.
     pub seed: u64,
+    /// How many courses of the scenario it is the sum of.
+    pub courses: usize,
 }
 
 fn percent(share: f64) -> String {
@@ -119,10 +121,10 @@ fn seconds(ms: u32) -> String {
 
 /// Others on the same trace.
 #[must_use]
-pub fn others(scenario: &Scenario) -> Vec<(&'static str, Figures)> {
+pub fn others(courses: &[Scenario]) -> Vec<(&'static str, Figures)> {
     vec![
-        ("round robin, next key at once", run(scenario, RoundRobin::new(scenario))),
-        ("random key, 60 s of cooldown", run(scenario, Cooldown::new(scenario))),
+        ("round robin, next key at once", run_all(courses, RoundRobin::new)),
+        ("random key, 60 s of cooldown", run_all(courses, Cooldown::new)),
     ]
 }
 
@@ -174,9 +176,11 @@ impl Report {
         let whole = self.mixed.whole();
         let even = &self.even;
         let mut out = format!(
-            "{} requests in {} simulated minutes, seed {}; demand exceeded capacity in {} of these minutes.\n\n\
+            "{} requests in {} course{} of {} simulated minutes in all, seed {}; demand exceeded capacity in {} of these minutes.\n\n\
              | figure | first two minutes | after them | bound |\n|---|---|---|---|\n",
             grouped(whole.requests),
+            self.courses,
+            if self.courses == 1 { "" } else { "s" },
             self.mixed.lasted_ms / 60_000,
             self.seed,
             self.mixed.share_minutes,

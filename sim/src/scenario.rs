@@ -12,6 +12,8 @@ pub const START: u64 = 1_790_000_000_000;
 pub const EARLY_MS: u64 = 120_000;
 
 const MINUTE: u64 = 60_000;
+/// Requests of one course of the mixed pool, at the least: some three hours.
+const COURSE: u64 = 250_000;
 const PROVIDER: &str = "cerebras";
 
 /// An organisation: what limits belong to.
@@ -257,6 +259,15 @@ impl Scenario {
             },
             plain: false,
         }
+    }
+
+    /// The mixed pool with many requests: several courses of it, each with all that goes wrong, so that they can
+    /// run side by side. Which ones depends on the seed and the number alone.
+    #[must_use]
+    pub fn courses(seed: u64, requests: u64) -> Vec<Self> {
+        let count = (requests / COURSE).max(1);
+        let part = |n| requests / count + u64::from(n < requests % count);
+        (0..count).map(|n| Self::mixed(seed + 1_000 * n, part(n))).collect()
     }
 
     /// Keys of those weights, each an organisation of its own without limits: how evenly are they used?

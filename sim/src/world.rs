@@ -19,6 +19,7 @@ use rondo_core::limits::grant::{SETTLES_PER_ASK, USE_WITHIN_MS};
 use rondo_core::pool::outbox::Flight as Parcel;
 use rondo_core::pool::protocol::{Answer, Ask, Given, Grant, LOCAL_GRANT, RefusedWhy, VERSION};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const WORLD: u64 = 4;
 const MINUTE: u64 = 60_000;
@@ -60,6 +61,28 @@ pub struct World<'s, C> {
     /// Grants in their order, and those given back, where shares are looked at.
     pub(crate) given: Vec<(u64, u64, u16)>,
     pub(crate) given_back: HashSet<u64>,
+}
+
+/// Runs several scenarios side by side, on as many threads as there are processors, and adds up their figures.
+pub fn run_all<C: Chooser>(scenarios: &[Scenario], chooser: impl Fn(&Scenario) -> C + Sync) -> Figures {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(scenarios.len());
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((scenario.seed, run(scenario, chooser(scenario))));
+        }
+        done
+    };
+    let mut done: Vec<(u64, Figures)> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running.into_iter().flat_map(|thread| thread.join().expect("a run does not panic")).collect()
+    });
+    // In the order of the scenarios, whichever was done first.
+    done.sort_by_key(|(seed, _)| *seed);
+    let mut all = Figures::default();
+    done.into_iter().for_each(|(_, figures)| all.add(figures));
+    all
 }
 
 /// Runs a scenario.

@@ -15,7 +15,7 @@ fn mixed(requests: u64) -> Scenario {
 fn thirty_thousand_requests_over_a_mixed_pool_keep_the_bounds_reached_so_far() {
     let scenario = mixed(30_000);
     let figures = run(&scenario, rondo(&scenario));
-    let report = Report { mixed: figures, even: Evenness::of(1, 20_000), others: Vec::new(), seed: 1 };
+    let report = Report { mixed: figures, even: Evenness::of(1, 20_000), others: Vec::new(), seed: 1, courses: 1 };
     let late = &report.mixed.later;
     let known = |miss: &&String| {
         let known = ["true retry times", "client 429s while there was room", "share of capacity used"];

@@ -115,9 +115,7 @@ for (const [preset, clients, ms] of [['trial', 3, 14_000], ['free', 6, 7_000]]) 
       assert.ok(jain(shares()) >= FAIR, `shares ${shares()}`);
     });
 
-    // Not yet always: docs/pool.md has the share under simulation.
-    const reached = 'times to come back are estimates of means: some are told too early under overload';
-    test('who comes back when told is served', { todo: reached }, () => {
+    test('who comes back when told is served', () => {
       const came = seen.obeyed + seen.refusedAgain;
       assert.ok(seen.refusedAgain <= 0.01 * came, `${seen.refusedAgain} of ${came} were sent away again`);
     });
