@@ -78,7 +78,9 @@ impl<'a> Oracle<'a> {
     ) -> Self {
         let mut places = Vec::new();
         let mut found = vec![None; scenario.orgs.len() * scenario.models.len()];
-        let out = scenario.outages.iter().any(|out| out.start < until && out.end + RECOVERS_MS > now);
+        // While the fleet's queue is full whether one is let in is a matter of luck.
+        let out = scenario.outages.iter().any(|out| out.start < until && out.end + RECOVERS_MS > now)
+            || scenario.crowded.iter().any(|crowd| crowd.start < until && crowd.end > now);
         for org in 0..scenario.orgs.len() {
             for model in 0..scenario.models.len() {
                 if out || ![now, until].into_iter().all(|at| scenario.is_usable(org, model, at)) {

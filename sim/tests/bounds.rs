@@ -9,27 +9,20 @@ fn mixed(requests: u64) -> Scenario {
     Scenario::mixed(1, requests)
 }
 
-/// What is not reached yet: times to come back that are true, and no client sent away while there was room. Held
-/// where they stand, so that they do not get worse.
+/// In so short a run what nobody could foresee (an outage, a full queue, a clock that steps) is a larger part of it than
+/// in one of the acceptance's length: fewer stated times come true.
+const TRUTH: f64 = 0.97;
+
 #[test]
-fn thirty_thousand_requests_over_a_mixed_pool_keep_the_bounds_reached_so_far() {
+fn thirty_thousand_requests_over_a_mixed_pool_keep_the_bounds() {
     let scenario = mixed(30_000);
     let figures = run(&scenario, rondo(&scenario));
-    let report = Report { mixed: figures, even: Evenness::of(1, 20_000), others: Vec::new(), seed: 1, courses: 1 };
+    let report =
+        Report { mixed: figures, even: Evenness::of(1, 20_000), others: Vec::new(), seed: 1, courses: 1 };
     let late = &report.mixed.later;
-    let known = |miss: &&String| {
-        let known = ["true retry times", "client 429s while there was room", "share of capacity used"];
-        known.iter().any(|start| miss.starts_with(start))
-    };
     let misses = report.misses();
-    let others: Vec<&String> = misses.iter().filter(|miss| !known(miss)).collect();
-    let share = report.mixed.share.unwrap_or(0.0);
-    assert!(
-        others.is_empty() && late.truth() >= 0.85 && late.unjust * 500 <= late.limited && share >= 0.88,
-        "{misses:#?}\n{}{}",
-        report.tables(),
-        report.explanation()
-    );
+    let others = misses.iter().filter(|miss| !miss.starts_with("true retry times")).count();
+    assert!(others == 0 && late.truth() >= TRUTH, "{misses:#?}\n{}{}", report.tables(), report.explanation());
 }
 
 #[test]

@@ -122,8 +122,9 @@ impl Pool {
         });
         let mut changed = false;
         let doubted = !model.state.missing.is_empty() || model.state.gone_until > 0;
-        if model.state.answered_at + MINUTE_MS <= ended_at || doubted && model.state.answered_at < ended_at {
-            model.state.answered_at = ended_at;
+        // What is answered was there when it was asked for; a retirement may have come since.
+        if model.state.answered_at + MINUTE_MS <= sent_at || doubted && model.state.answered_at < sent_at {
+            model.state.answered_at = sent_at;
             changed = true;
         }
         if doubted && model.state.since <= sent_at {

@@ -27,7 +27,7 @@ pub struct ModelState {
     pub since: u64,
     /// Not used before that time.
     pub gone_until: u64,
-    /// When an answer last came with it; to the minute while nobody doubts it.
+    /// When a request that was answered was last sent; to the minute while nobody doubts it.
     #[serde(skip_serializing_if = "is_zero")]
     pub answered_at: u64,
     /// True prompt tokens for one estimated token, in 1,024ths; 0 when none was seen.
