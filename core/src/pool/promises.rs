@@ -12,8 +12,8 @@ const GRACE_MS: u64 = 10_000;
 const EARLY_MS: u64 = 5_000;
 /// Moments are counted in steps of that.
 const STEP_MS: u64 = 2_000;
-/// What of the promises is expected to be taken up as long as nothing is known.
-const KEPT: f64 = 0.5;
+/// What of the promises is expected to be taken up as long as nothing is known: clients do as they are told.
+const KEPT: f64 = 1.0;
 
 #[derive(Debug)]
 struct Promise {
@@ -264,10 +264,10 @@ mod tests {
             promises.make(0, 1_000 * n, 1, &seeker("a", n));
         }
         let far = (0, u64::MAX);
-        let half = promises.ahead(far, M);
-        assert_eq!(half.until(20_000), 10.0, "half of them, as nothing is known");
-        assert_eq!(half.until(21_000), 10.5, "in the middle of a step");
-        assert_eq!(promises.own(far, M, 1).until(20_000), 10.0);
+        let made = promises.ahead(far, M);
+        assert_eq!(made.until(20_000), 20.0, "all of them, as nothing is known");
+        assert_eq!(made.until(21_000), 21.0, "in the middle of a step");
+        assert_eq!(promises.own(far, M, 1).until(20_000), 20.0);
         for n in 0..20 {
             promises.take(1_000 * n, "a", n);
         }
@@ -282,5 +282,8 @@ mod tests {
             20.0,
             "those who are late come still"
         );
+        promises.make(0, 0, 1, &seeker("a", 99));
+        promises.sweep(10_000);
+        assert_eq!(promises.ahead(far, M).until(40_000), 20.0 * 15.0 / 16.0, "one did not come");
     }
 }
