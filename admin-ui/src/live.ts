@@ -1,0 +1,125 @@
+// Data that stays fresh: polling that knows its age, and the event stream.
+import { effect } from '@preact/signals';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { ApiError, connection } from './api.ts';
+
+export type Polled<T> = {
+  /** The last good answer, kept while later calls fail. */
+  data: T | undefined;
+  error: ApiError | undefined;
+  /** When `data` came, milliseconds of the epoch. */
+  at: number | undefined;
+  busy: boolean;
+  reload: () => Promise<void>;
+  /** Puts a known change into `data` before the next call. */
+  set: (change: (data: T | undefined) => T | undefined) => void;
+};
+
+/**
+ * Loads at once, each `everyMs` while the page is visible (never when 0), when the connection is back,
+ * and anew when `deps` change. A call that `deps` overtook is aborted and its answer dropped.
+ */
+export function usePoll<T>(load: (signal: AbortSignal) => Promise<T>, everyMs: number, deps: unknown[] = []): Polled<T> {
+  const [state, setState] = useState<Omit<Polled<T>, 'reload' | 'set'>>({ data: undefined, error: undefined, at: undefined, busy: true });
+  const running = useRef<AbortController>(undefined);
+  const latest = useRef(load);
+  latest.current = load;
+  const reload = useCallback(async () => {
+    running.current?.abort();
+    const own = new AbortController();
+    running.current = own;
+    setState((before) => ({ ...before, busy: true }));
+    try {
+      const data = await latest.current(own.signal);
+      if (!own.signal.aborted) setState({ data, error: undefined, at: Date.now(), busy: false });
+    } catch (error) {
+      if (own.signal.aborted) return;
+      const problem = error instanceof ApiError ? error : new ApiError(0, 'failed', String(error));
+      setState((before) => ({ ...before, error: problem, busy: false }));
+    }
+  }, []);
+  useEffect(() => {
+    void reload();
+    const timer = everyMs > 0 ? setInterval(() => document.visibilityState === 'visible' && void reload(), everyMs) : undefined;
+    let wasLost = connection.peek().lost;
+    const unwatch = effect(() => {
+      const { lost } = connection.value;
+      if (wasLost && !lost) void reload();
+      wasLost = lost;
+    });
+    return () => {
+      clearInterval(timer);
+      unwatch();
+      running.current?.abort();
+    };
+  }, [everyMs, ...deps]);
+  const set = useCallback((change: (data: T | undefined) => T | undefined) => setState((before) => ({ ...before, data: change(before.data) })), []);
+  return { ...state, reload, set };
+}
+
+export type Live = { connected: boolean; lostSince: number | null };
+/** An end shorter than this is the stream's usual change of connection, not a loss. */
+const USUAL_GAP_MS = 3_000;
+
+/**
+ * Events of `path` for as long as the component is there and `on` is true. The browser resumes with `Last-Event-ID`;
+ * a stream that it gave up on (an error status) is opened anew with growing pauses.
+ * @param handlers by event name; `data` is parsed JSON
+ */
+export function useEvents(path: string, handlers: Record<string, (data: unknown) => void>, on = true): Live {
+  const [live, setLive] = useState<Live>({ connected: false, lostSince: null });
+  const latest = useRef(handlers);
+  latest.current = handlers;
+  const names = Object.keys(handlers).join(' ');
+  useEffect(() => {
+    if (!on) return setLive({ connected: false, lostSince: null });
+    let source: EventSource | undefined;
+    let again: ReturnType<typeof setTimeout> | undefined;
+    let gap: ReturnType<typeof setTimeout> | undefined;
+    let wait = 1_000;
+    const open = () => {
+      source = new EventSource(path);
+      source.onopen = () => {
+        clearTimeout(gap);
+        gap = undefined;
+        wait = 1_000;
+        setLive({ connected: true, lostSince: null });
+      };
+      source.onerror = () => {
+        const since = Date.now();
+        gap ??= setTimeout(() => setLive({ connected: false, lostSince: since }), USUAL_GAP_MS);
+        if (source?.readyState !== EventSource.CLOSED) return;
+        again = setTimeout(open, wait);
+        wait = Math.min(wait * 2, 15_000);
+      };
+      for (const name of names.split(' ').filter(Boolean)) {
+        source.addEventListener(name, (event: MessageEvent<string>) => {
+          try {
+            latest.current[name]?.(JSON.parse(event.data));
+          } catch {
+            // An event that cannot be read is left out; the next ones may be good.
+          }
+        });
+      }
+    };
+    open();
+    return () => {
+      clearTimeout(again);
+      clearTimeout(gap);
+      source?.close();
+    };
+  }, [path, names, on]);
+  return live;
+}
+
+/** The time, renewed each `everyMs`: for ages and countdowns. */
+export function useNow(everyMs = 1_000, on = true) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!on) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs, on]);
+  return now;
+}

@@ -1,0 +1,34 @@
+import { useState } from 'preact/hooks';
+import { api } from '../../api.ts';
+import { cerebrasBase, guides, openaiBase, TOKEN_PLACEHOLDER } from '../../connect.ts';
+import { usePoll } from '../../live.ts';
+import { firstModel, type Models } from '../../types.ts';
+import { Button } from '../../ui/button.tsx';
+import { Code, Copy } from '../../ui/copy.tsx';
+import { Tabs } from '../../ui/parts.tsx';
+import { texts } from './texts.ts';
+
+export function ConnectStep({ token, onDone }: { token: string | null; onDone: () => void }) {
+  const t = texts().connect;
+  const [tool, setTool] = useState(guides[0]?.id ?? '');
+  const models = usePoll((signal) => api.get<Models>('/api/models', {}, signal), 0);
+  const { origin } = location;
+  const given = { origin, token: token ?? TOKEN_PLACEHOLDER, model: (models.data && firstModel(models.data)) ?? 'gpt-oss-120b' };
+  const guide = guides.find(({ id }) => id === tool) ?? guides[0];
+  return (
+    <>
+      <dl class="pairs">
+        <dt>{t.base}</dt>
+        <dd><code id="openai-base">{openaiBase(origin)}</code> <Copy text={openaiBase(origin)} /></dd>
+        <dt>{t.cerebrasBase}</dt>
+        <dd><code>{cerebrasBase(origin)}</code> <Copy text={cerebrasBase(origin)} /></dd>
+        <dt>{t.token}</dt>
+        <dd>{token ? <><code>{token}</code> <Copy text={token} /></> : <span class="quiet">{t.noToken} ({TOKEN_PLACEHOLDER})</span>}</dd>
+      </dl>
+      <Tabs label={t.tools} value={tool} onValue={setTool} tabs={guides.map(({ id, name }) => ({ value: id, label: name }))}>
+        {guide && <Code text={guide.lines(given)} label={guide.name} />}
+      </Tabs>
+      <Button tone="primary" onClick={onDone}>{t.done}</Button>
+    </>
+  );
+}

@@ -1,0 +1,89 @@
+// The field for pasted keys, what was found in it, and the import. For the first run and the page of keys.
+import { useMemo, useRef, useState } from 'preact/hooks';
+import { ApiError } from '../api.ts';
+import { explain } from '../errors.ts';
+import { number } from '../format.ts';
+import { importKeys, nothingYet, type ImportResult } from '../import-keys.ts';
+import { maskKey, parseKeys } from '../keys-input.ts';
+import { texts } from '../pages/start/texts.ts';
+import { Button } from './button.tsx';
+import { TextArea } from './fields.tsx';
+import { Badge, Notice, Progress } from './parts.tsx';
+
+const SHOWN = 6;
+
+type Props = {
+  /** Of the new keys. */
+  options?: { provider?: string; group?: string | null };
+  /** What keys start with; empty for providers with other forms. */
+  prefix?: string;
+  onDone: (result: ImportResult) => void;
+};
+
+export function KeysPaste({ options, prefix = 'csk-', onDone }: Props) {
+  const t = texts().keys;
+  const [text, setText] = useState('');
+  const [progress, setProgress] = useState<ImportResult>(nothingYet);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<ApiError | null>(null);
+  const found = useMemo(() => parseKeys(text, prefix), [text, prefix]);
+  const begun = useRef(false);
+  const { keys, duplicates, rejected } = found;
+
+  const send = async (event: SubmitEvent) => {
+    event.preventDefault();
+    if (busy || keys.length === 0) return;
+    setBusy(true);
+    setProblem(null);
+    begun.current = true;
+    try {
+      const result = await importKeys(keys, progress, setProgress, options);
+      setText('');
+      setProgress(nothingYet);
+      onDone(result);
+    } catch (error) {
+      if (error instanceof ApiError) setProblem(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="form" onSubmit={send}>
+      <TextArea label={t.label} name="keys" class="mono" rows={7} value={text} placeholder={t.placeholder} readOnly={busy} autocomplete="off" autocapitalize="off" spellcheck={false}
+        onValue={(value) => { setText(value); setProgress(nothingYet); setProblem(null); }} />
+      <div class="found" role="status">
+        {text.trim() !== '' && (keys.length === 0 ? <Badge tone="warn">{t.none}</Badge> : <Badge tone="ok">{t.found(keys.length)}</Badge>)}
+        {duplicates > 0 && <Badge tone="info">{t.duplicates(duplicates)}</Badge>}
+        {rejected.length > 0 && <Badge tone="warn">{t.rejected(rejected.length)}</Badge>}
+      </div>
+      {(keys.length > 0 || rejected.length > 0) && (
+        <ul class="found-list">
+          {keys.slice(0, SHOWN).map((key) => <li key={key}><code>{maskKey(key)}</code></li>)}
+          {keys.length > SHOWN && <li class="quiet">+{number(keys.length - SHOWN)}</li>}
+          {rejected.slice(0, SHOWN).map(({ line, masked }, at) => (
+            <li key={`x${at}`} class="bad"><s><code>{masked}</code></s>{line > 0 && <span class="quiet"> {t.line(line)}</span>}</li>
+          ))}
+        </ul>
+      )}
+      {busy && <Progress label={t.progress} share={progress.done / Math.max(1, keys.length)} text={`${number(progress.done)} / ${number(keys.length)}`} />}
+      {problem && <Notice tone="error" alert>{explain(problem)}{progress.done > 0 && <> {t.stopped}</>}</Notice>}
+      <Button type="submit" tone="primary" busy={busy} disabled={keys.length === 0}>{t.add(keys.length - progress.done)}</Button>
+    </form>
+  );
+}
+
+/** What came of an import. */
+export function Imported({ result }: { result: ImportResult }) {
+  const t = texts().keys;
+  const { added, duplicate, failed } = result;
+  return (
+    <Notice tone={failed.length > 0 ? 'warn' : added > 0 ? 'ok' : 'info'} alert>
+      {t.added(added)} {duplicate > 0 && t.known(duplicate)} {failed.length > 0 && t.failed(failed.length)}
+      {failed.length > 0 && (
+        <ul class="named">
+          {failed.slice(0, 10).map(({ masked, detail }, at) => <li key={at}><code>{masked}</code> {detail}</li>)}
+        </ul>
+      )}
+    </Notice>
+  );
+}

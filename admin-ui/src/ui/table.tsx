@@ -1,0 +1,123 @@
+// Tables that become cards where the page is narrow.
+import type { ComponentChildren } from 'preact';
+import { number } from '../format.ts';
+import { common } from '../texts/common.ts';
+import { Button } from './button.tsx';
+import { Select } from './fields.tsx';
+import { Icon } from './icons.tsx';
+
+export type Column<T> = {
+  /** Also what `sort` is called. */
+  id: string;
+  label: string;
+  render: (row: T) => ComponentChildren;
+  sortable?: boolean;
+  /** Numbers stand at the end of their column. */
+  end?: boolean;
+  /** The heading is read out, not shown (for buttons of a row). */
+  hideLabel?: boolean;
+  /** Head of the row's card. */
+  main?: boolean;
+};
+export type Sort = { by: string; down: boolean };
+type Props<T> = {
+  /** What the table holds; read out, not shown. */
+  caption: string;
+  columns: Column<T>[];
+  rows: T[];
+  rowKey: (row: T) => string;
+  rowName?: (row: T) => string;
+  sort?: Sort;
+  onSort?: (sort: Sort) => void;
+  /** Keys of the selected rows; without it there is no selection. */
+  selected?: ReadonlySet<string>;
+  onSelect?: (selected: Set<string>) => void;
+  /** Shown in place of rows when there is none. */
+  empty?: ComponentChildren;
+  busy?: boolean;
+};
+
+export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sort, onSort, selected, onSelect, empty, busy }: Props<T>) {
+  const t = common();
+  if (rows.length === 0 && empty) return <>{empty}</>;
+  const keys = rows.map(rowKey);
+  const picked = selected ? keys.filter((key) => selected.has(key)).length : 0;
+  const toggle = (changed: string[], on: boolean) => {
+    const next = new Set(selected);
+    for (const key of changed) on ? next.add(key) : next.delete(key);
+    onSelect?.(next);
+  };
+  const sortables = columns.filter((column) => column.sortable);
+  const sortOptions = sortables.flatMap(({ id, label }) => [{ value: `${id} up`, label: `${label} ↑` }, { value: `${id} down`, label: `${label} ↓` }]);
+  return (
+    <div class="table-frame" aria-busy={busy || undefined}>
+      {sort && onSort && sortables.length > 0 && (
+        <div class="narrow-only">
+          <Select label={t.sortBy} value={`${sort.by} ${sort.down ? 'down' : 'up'}`} options={sortOptions}
+            onValue={(value) => { const [by = '', way] = value.split(' '); onSort({ by, down: way === 'down' }); }} />
+        </div>
+      )}
+      {/* The roles are said again because `display: block` of the cards would take them away. */}
+      <table role="table" class="table">
+        <caption class="unseen">{caption}</caption>
+        <thead role="rowgroup">
+          <tr role="row">
+            {selected && (
+              <th role="columnheader" scope="col" class="pick">
+                <input type="checkbox" aria-label={t.selectAll} checked={picked > 0 && picked === keys.length} ref={(element) => { if (element) element.indeterminate = picked > 0 && picked < keys.length; }} onChange={(event) => toggle(keys, event.currentTarget.checked)} />
+              </th>
+            )}
+            {columns.map(({ id, label, sortable, end, hideLabel }) => {
+              const own = sort?.by === id ? (sort.down ? 'descending' : 'ascending') : undefined;
+              return (
+                <th key={id} role="columnheader" scope="col" class={end ? 'end' : ''} aria-sort={sortable ? (own ?? 'none') : undefined}>
+                  {sortable && onSort ? (
+                    <button type="button" class="sort" onClick={() => onSort({ by: id, down: own === 'ascending' })}>
+                      {label}
+                      <Icon name={own === 'descending' ? 'down' : 'up'} size={14} />
+                    </button>
+                  ) : (
+                    <span class={hideLabel ? 'unseen' : ''}>{label}</span>
+                  )}
+                </th>
+              );
+            })}
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
+          {rows.map((row, at) => {
+            const key = keys[at] ?? '';
+            return (
+              <tr key={key} role="row" class={selected?.has(key) ? 'selected' : ''}>
+                {selected && (
+                  <td role="cell" class="pick">
+                    <input type="checkbox" aria-label={t.select(rowName(row))} checked={selected.has(key)} onChange={(event) => toggle([key], event.currentTarget.checked)} />
+                  </td>
+                )}
+                {columns.map(({ id, label, render, end, main, hideLabel }) => (
+                  <td key={id} role="cell" class={`${end ? 'end' : ''}${main ? ' main' : ''}`} data-label={hideLabel || main ? undefined : label}>
+                    {render(row)}
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** `page` counts from 1. */
+export function Pager({ page, perPage, total, onPage }: { page: number; perPage: number; total: number; onPage: (page: number) => void }) {
+  const t = common();
+  const last = Math.max(1, Math.ceil(total / perPage));
+  if (total <= perPage && page === 1) return null;
+  return (
+    <nav class="pager" aria-label={t.pages}>
+      <Button small icon="left" label={t.previous} disabled={page <= 1} onClick={() => onPage(page - 1)} />
+      <span>{t.range(number((page - 1) * perPage + 1), number(Math.min(page * perPage, total)), number(total))}</span>
+      <Button small icon="right" label={t.next} disabled={page >= last} onClick={() => onPage(page + 1)} />
+    </nav>
+  );
+}

@@ -1,0 +1,37 @@
+// A browser for tests of the page: what it complains of is collected, and it must not leave the origin.
+import assert from 'node:assert/strict';
+import { chromium as playwright } from 'playwright-core';
+import { chromium } from '../../scripts/lib/needs.mjs';
+
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export const launch = () => playwright.launch({ executablePath: chromium(), args: FLAGS });
+
+/**
+ * Opens `url` and waits until a page is shown.
+ * @param {object} [options] of the browser's context; English, light and 1280 px wide by default
+ * @returns {Promise<{page: import('playwright-core').Page, complaints: string[], close(): Promise<void>}>}
+ */
+export async function open(browser, url, options = {}) {
+  const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 860 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const complaints = [];
+  // A refused log-in is part of some tests; the browser notes the status of each failed call.
+  page.on('console', (message) => message.type() === 'error' && !/status of 4\d\d/.test(message.text()) && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => request.url().startsWith(new URL(url).origin) || complaints.push(`left the origin: ${request.url()}`));
+  await page.goto(url);
+  await page.waitForSelector('html[data-loaded]');
+  return { page, complaints, close: () => context.close() };
+}
+
+export async function assertFits(page) {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `the page is ${overflow} px too wide`);
+}
+
+/** Keeps a picture in the folder RONDO_SCREENSHOTS, when that is set. */
+export async function picture(page, name) {
+  if (process.env.RONDO_SCREENSHOTS) await page.screenshot({ path: `${process.env.RONDO_SCREENSHOTS}/${name}.png`, fullPage: true });
+}
