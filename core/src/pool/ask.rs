@@ -149,10 +149,11 @@ impl Pool {
             token: &want.token,
             models,
             tokens: expected,
+            reserved: tries.iter().map(|one| one.need.tokens).max().unwrap_or(0),
             fingerprint: want.fingerprint,
         };
         let (place, waited) = self.line.place(now, &seeker);
-        let before = self.line.ahead(place, models, &want.token);
+        let before = self.line.ahead(now, place, models, &want.token);
         let ahead = before.waiting;
         *stood_behind = ahead;
         let wanted = Wanted {

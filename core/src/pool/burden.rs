@@ -47,7 +47,7 @@ impl Pool {
         let mut burden = Burden::default();
         let groups = self.usable_groups(now, tries);
         let known: Vec<_> = tries.iter().map(|one| (one, self.models.get(&one.name))).collect();
-        for (models, reserved) in self.line.first(place, mask, WORKED_OUT) {
+        for (models, reserved) in self.line.first(now, place, mask, WORKED_OUT) {
             let mut soonest: Option<(u64, usize, usize)> = None;
             for (model, (one, of)) in
                 known.iter().enumerate().filter(|(_, (one, _))| models & line::mask([one.number]) != 0)

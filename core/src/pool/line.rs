@@ -102,6 +102,8 @@ pub struct Seeker<'a> {
     pub models: Mask,
     /// Tokens it is expected to use.
     pub tokens: u64,
+    /// Tokens that are reserved for it.
+    pub reserved: u64,
     /// What it is recognised by when it comes back.
     pub fingerprint: u64,
 }
@@ -142,12 +144,12 @@ impl Line {
         (Place::Fair { tag, number: self.arrivals }, seeker.ticket.is_some())
     }
 
-    /// What waits before that place and wants one of those models.
+    /// What waits before that place and wants one of those models. Who was promised nothing stands behind those who
+    /// are about to come as told, too.
     #[must_use]
-    pub fn ahead(&self, place: Place, models: Mask, token: &str) -> Ahead {
+    pub fn ahead(&self, now: u64, place: Place, models: Mask, token: &str) -> Ahead {
         let token = self.number(token);
-
-        let mut ahead = Ahead::default();
+        let mut ahead = Ahead { waiting: self.near(now, place, models).count() as u64, ..Ahead::default() };
         for spot in self.before(place, models) {
             let part = overlap(spot.models, models);
             ahead.waiting += 1;
@@ -166,8 +168,20 @@ impl Line {
     }
 
     /// The first of those that wait before that place for one of those models: which models, and what they reserve.
-    pub fn first(&self, place: Place, models: Mask, most: usize) -> impl Iterator<Item = (Mask, u64)> {
-        self.before(place, models).take(most).map(|spot| (spot.models, spot.reserved))
+    pub fn first(
+        &self,
+        now: u64,
+        place: Place,
+        models: Mask,
+        most: usize,
+    ) -> impl Iterator<Item = (Mask, u64)> {
+        let waiting = self.before(place, models).map(|spot| (spot.models, spot.reserved));
+        self.near(now, place, models).chain(waiting).take(most)
+    }
+
+    fn near(&self, now: u64, place: Place, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
+        let promised = matches!(place, Place::Fair { .. }).then(|| self.promises.near(now, models));
+        promised.into_iter().flatten()
     }
 
     /// What was promised to those who will come for these models until then.
@@ -200,16 +214,9 @@ impl Line {
         self.waiters.get(&place).map_or(0, |waiter| waiter.times)
     }
 
-    /// Keeps the place, under that ticket and with so much reserved in the end, until the request is to ask
+    /// Keeps the place, under that ticket, until the request is to ask
     /// again. False when the line is too long.
-    pub fn hold(
-        &mut self,
-        place: Place,
-        ticket: u64,
-        seeker: &Seeker<'_>,
-        reserved: u64,
-        until: u64,
-    ) -> bool {
+    pub fn hold(&mut self, place: Place, ticket: u64, seeker: &Seeker<'_>, until: u64) -> bool {
         let expires_at = until + GRACE_MS;
         if let Some(waiter) = self.waiters.get_mut(&place) {
             waiter.expires_at = expires_at;
@@ -223,7 +230,7 @@ impl Line {
         self.charge(seeker.token, place);
         self.waiters.insert(place, Waiter { ticket, token: seeker.token.to_owned(), expires_at, times: 1 });
         let token = self.number_of(seeker.token);
-        let (models, tokens) = (seeker.models, seeker.tokens);
+        let Seeker { models, tokens, reserved, .. } = *seeker;
         insert(&mut self.spots, Spot { place, models, token, tokens, reserved });
         true
     }
@@ -375,7 +382,7 @@ mod tests {
     const M: Mask = 1;
 
     fn seeker(token: &str) -> Seeker<'_> {
-        Seeker { ticket: None, token, models: M, tokens: 100, fingerprint: 10 }
+        Seeker { ticket: None, token, models: M, tokens: 100, reserved: 200, fingerprint: 10 }
     }
 
     fn place(line: &mut Line, now: u64, token: &str) -> Place {
@@ -384,7 +391,7 @@ mod tests {
 
     fn hold(line: &mut Line, token: &str, ticket: u64) -> Place {
         let place = place(line, 0, token);
-        assert!(line.hold(place, ticket, &seeker(token), 100, 5_000));
+        assert!(line.hold(place, ticket, &seeker(token), 5_000));
         place
     }
 
@@ -393,7 +400,7 @@ mod tests {
         let mut line = Line::default();
         let greedy: Vec<Place> = (0..100).map(|n| hold(&mut line, "greedy", n)).collect();
         let small = place(&mut line, 0, "small");
-        assert_eq!(line.ahead(small, M, "small").waiting, 1, "only the first of the other's");
+        assert_eq!(line.ahead(0, small, M, "small").waiting, 1, "only the first of the other's");
         assert!(greedy.windows(2).all(|pair| pair[0] < pair[1]), "within a token who came first goes first");
     }
 
@@ -463,12 +470,16 @@ mod tests {
         let mut line = Line::default();
         hold(&mut line, "a", 1);
         let behind = Place::Fair { tag: u64::MAX, number: 0 };
-        assert_eq!(line.ahead(behind, 2, ""), Ahead::default());
-        assert_eq!(line.ahead(behind, 3, "").waiting, 1);
+        assert_eq!(line.ahead(0, behind, 2, ""), Ahead::default());
+        assert_eq!(line.ahead(0, behind, 3, "").waiting, 1);
         let either = Seeker { models: 3, ..seeker("b") };
         let at = line.place(0, &either).0;
-        line.hold(at, 2, &either, 100, 5_000);
-        assert_eq!(line.ahead(behind, 2, "").part, 0.5, "half of it, as it may be served by the other too");
+        line.hold(at, 2, &either, 5_000);
+        assert_eq!(
+            line.ahead(0, behind, 2, "").part,
+            0.5,
+            "half of it, as it may be served by the other too"
+        );
     }
 
     #[test]
@@ -477,7 +488,7 @@ mod tests {
         for n in 0..20_000 {
             let token = format!("t{n}");
             let at = place(&mut line, 0, &token);
-            line.hold(at, n, &seeker(&token), 1, 0);
+            line.hold(at, n, &seeker(&token), 0);
             let at = place(&mut line, 0, &token);
             line.promise(0, at, &seeker(&token), 0);
         }

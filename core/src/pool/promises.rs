@@ -10,8 +10,11 @@ pub(super) const PROMISES: usize = 16_384;
 const GRACE_MS: u64 = 10_000;
 /// How much sooner than told a request may come and still be known.
 const EARLY_MS: u64 = 5_000;
+/// Who is to come within so long, or should have come so long ago, has its room kept. Where little comes back at a
+/// time, and all keys at once, who comes just before would else take what was promised.
+const NEAR_MS: (u64, u64) = (2_000, 1_500);
 /// Moments are counted in steps of that.
-const STEP_MS: u64 = 2_000;
+const STEP_MS: u64 = 1_000;
 /// What of the promises is expected to be taken up as long as nothing is known: clients do as they are told.
 const KEPT: f64 = 1.0;
 
@@ -22,6 +25,7 @@ struct Promise {
     fingerprint: u64,
     models: Mask,
     tokens: u64,
+    reserved: u64,
 }
 
 /// What was promised for one step, for the same models.
@@ -101,18 +105,11 @@ pub struct Promised {
 }
 
 impl Promised {
-    /// How many come until then.
+    /// How many come until then, and until the end of the step that it is in: where they stand in it is not known.
     #[must_use]
     pub fn until(&self, then: u64) -> f64 {
-        let at = self.until.partition_point(|(end, _)| *end <= then);
-        let before = at.checked_sub(1).and_then(|at| self.until.get(at)).map_or(0.0, |(_, all)| *all);
-        match self.until.get(at) {
-            // Within a step they are taken to be spread evenly.
-            Some((end, next)) if *end < then + STEP_MS => {
-                before + (then + STEP_MS - end) as f64 / STEP_MS as f64 * (next - before)
-            }
-            _ => before,
-        }
+        let at = self.until.partition_point(|(end, _)| *end < then + STEP_MS);
+        at.checked_sub(1).and_then(|at| self.until.get(at)).map_or(0.0, |(_, all)| *all)
     }
 
     /// The first moment from `from` on with a stretch of so many milliseconds around it in which less is promised
@@ -161,6 +158,7 @@ impl Promises {
             fingerprint: seeker.fingerprint,
             models: seeker.models,
             tokens: seeker.tokens,
+            reserved: seeker.reserved,
         };
         self.by_due.insert((due, self.number), promise);
         true
@@ -176,6 +174,13 @@ impl Promises {
         self.forget(place);
         self.taken_up(true);
         Some(place)
+    }
+
+    /// Those who are about to come, with what they may use and what is reserved for them.
+    pub fn near(&self, now: u64, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
+        let span = (now.saturating_sub(NEAR_MS.1), 0)..(now + NEAR_MS.0, 0);
+        let near = self.by_due.range(span).map(|(_, promise)| (promise.models, promise.reserved));
+        near.filter(move |(of, _)| of & models != 0)
     }
 
     fn forget(&mut self, place: (u64, u64)) -> Option<Promise> {
@@ -238,7 +243,7 @@ mod tests {
     const M: Mask = 1;
 
     fn seeker(token: &str, fingerprint: u64) -> Seeker<'_> {
-        Seeker { ticket: None, token, models: M, tokens: 100, fingerprint }
+        Seeker { ticket: None, token, models: M, tokens: 100, reserved: 200, fingerprint }
     }
 
     #[test]

@@ -202,7 +202,6 @@ impl Pool {
     fn wait_for(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>, surely: u64) -> Given {
         let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
         let wait = due.saturating_sub(now);
-        let reserved = tries.iter().map(|one| one.need.tokens).max().unwrap_or(0);
         let after = match poll {
             Some(poll) => poll,
             None => wait.saturating_sub(EARLY_MS).clamp(*POLL_MS.start(), *POLL_MS.end()).min(wait.max(1)),
@@ -216,7 +215,7 @@ impl Pool {
             let patience = backoff_by(POLL_FIRST_MS, self.line.times(place));
             let after = after.max(patience.min(*POLL_MS.end() / 2)).min(latest);
             let ticket = self.ticket_number(want);
-            if self.line.hold(place, ticket, seeker, reserved, now + after) {
+            if self.line.hold(place, ticket, seeker, now + after) {
                 return Given::Ticket { ticket, after_ms: after };
             }
         }

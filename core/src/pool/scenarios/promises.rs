@@ -71,3 +71,45 @@ fn one_who_comes_back_as_told_and_can_wait_a_moment_is_served() {
         assert!(sent <= T + 12_500, "{}", sent - T);
     }
 }
+
+/// Clients at one pool of tight limits that ask again as soon as they are answered: of those who were sent away and
+/// came back, how many there were and how many were served.
+fn eager(keys: usize, requests: u64, clients: usize, deadline_ms: u64, lasts: u64) -> (usize, usize) {
+    use std::cmp::Reverse;
+    let mut pool = drained(keys, Some(requests), None);
+    let mut heap: std::collections::BinaryHeap<_> =
+        (0..clients).map(|n| Reverse((T + n as u64 * 7, n, None::<u64>, T, false))).collect();
+    let (mut returned, mut served) = (0, 0);
+    while let Some(Reverse((now, n, ticket, came, told))) = heap.pop() {
+        if now > T + lasts {
+            break;
+        }
+        let left = (came + deadline_ms).saturating_sub(now);
+        let want = Want { ticket, fingerprint: n as u64, ..by("small", 500, left) };
+        returned += usize::from(told && ticket.is_none());
+        match ask(&mut pool, now, want) {
+            Given::Grants(grants) => {
+                served += usize::from(told);
+                let over = now + grants[0].delay_ms + 60;
+                pool.apply(over, &[used(&grants[0], 500)]);
+                heap.push(Reverse((over, n, None, over, false)));
+            }
+            Given::Ticket { ticket, after_ms } => {
+                heap.push(Reverse((now + after_ms.min(left), n, Some(ticket), came, told)));
+            }
+            Given::RetryAfter { after_ms, .. } => {
+                heap.push(Reverse((now + after_ms + 10, n, None, now + after_ms + 10, true)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    (returned, served)
+}
+
+#[test]
+fn eager_clients_that_obey_are_served_when_told() {
+    for (keys, requests, clients) in [(12, 5, 12), (12, 30, 24)] {
+        let (returned, served) = eager(keys, requests, clients, 1_000, 60_000);
+        assert!(served * 100 >= returned * 95, "{served} of {returned} with {requests} a minute");
+    }
+}
