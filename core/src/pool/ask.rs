@@ -153,7 +153,8 @@ impl Pool {
             fingerprint: want.fingerprint,
         };
         let (place, waited) = self.line.place(now, &seeker);
-        let before = self.line.ahead(now, place, models, &want.token);
+        let span = (now, now.saturating_add(want.deadline_ms));
+        let before = self.line.ahead(span, place, models, &want.token);
         let ahead = before.waiting;
         *stood_behind = ahead;
         let wanted = Wanted {
@@ -168,7 +169,7 @@ impl Pool {
             first,
         };
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.
-        let burden = if ahead == 0 { Burden::default() } else { self.burden(now, &tries, models, place) };
+        let burden = if ahead == 0 { Burden::default() } else { self.burden(span, &tries, models, place) };
         if waited || ahead <= WORKED_OUT as u64 {
             for (soft, proven) in [(true, true), (true, false), (false, false)] {
                 if proven && !self.prefers_proven(want) {

@@ -43,11 +43,12 @@ impl Burden {
 
 impl Pool {
     /// What those before that place will take.
-    pub(super) fn burden(&self, now: u64, tries: &[Try], mask: Mask, place: Place) -> Burden {
+    pub(super) fn burden(&self, span: (u64, u64), tries: &[Try], mask: Mask, place: Place) -> Burden {
         let mut burden = Burden::default();
+        let now = span.0;
         let groups = self.usable_groups(now, tries);
         let known: Vec<_> = tries.iter().map(|one| (one, self.models.get(&one.name))).collect();
-        for (models, reserved) in self.line.first(now, place, mask, WORKED_OUT) {
+        for (models, reserved) in self.line.first(span, place, mask, WORKED_OUT) {
             let mut soonest: Option<(u64, usize, usize)> = None;
             for (model, (one, of)) in
                 known.iter().enumerate().filter(|(_, (one, _))| models & line::mask([one.number]) != 0)

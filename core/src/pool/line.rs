@@ -15,6 +15,10 @@ use std::collections::HashMap;
 const PLACES: usize = 4_096;
 /// How long after its moment a place is kept.
 const GRACE_MS: u64 = 1_500;
+/// Who waits stands behind those who are to come within so long, and before its own time is over; who comes new
+/// behind those within so long. Where little comes back at a time, and all keys at once, who comes just before would else take what was promised.
+const COMING_MS: u64 = 1_000;
+const COMING_FIRST_MS: u64 = 2_000;
 /// What a request costs beside its tokens, so that many small ones are not free.
 const REQUEST_COST: u64 = 1_000;
 /// How long what a token was served counts for its share.
@@ -144,12 +148,12 @@ impl Line {
         (Place::Fair { tag, number: self.arrivals }, seeker.ticket.is_some())
     }
 
-    /// What waits before that place and wants one of those models. Who was promised nothing stands behind those who
+    /// What waits before that place and wants one of those models, from now until its deadline. Who was promised nothing stands behind those who
     /// are about to come as told, too.
     #[must_use]
-    pub fn ahead(&self, now: u64, place: Place, models: Mask, token: &str) -> Ahead {
+    pub fn ahead(&self, span: (u64, u64), place: Place, models: Mask, token: &str) -> Ahead {
         let token = self.number(token);
-        let mut ahead = Ahead { waiting: self.near(now, place, models).count() as u64, ..Ahead::default() };
+        let mut ahead = Ahead { waiting: self.near(span, place, models).count() as u64, ..Ahead::default() };
         for spot in self.before(place, models) {
             let part = overlap(spot.models, models);
             ahead.waiting += 1;
@@ -170,18 +174,25 @@ impl Line {
     /// The first of those that wait before that place for one of those models: which models, and what they reserve.
     pub fn first(
         &self,
-        now: u64,
+        span: (u64, u64),
         place: Place,
         models: Mask,
         most: usize,
     ) -> impl Iterator<Item = (Mask, u64)> {
         let waiting = self.before(place, models).map(|spot| (spot.models, spot.reserved));
-        self.near(now, place, models).chain(waiting).take(most)
+        self.near(span, place, models).chain(waiting).take(most)
     }
 
-    fn near(&self, now: u64, place: Place, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
-        let promised = matches!(place, Place::Fair { .. }).then(|| self.promises.near(now, models));
-        promised.into_iter().flatten()
+    fn near(&self, span: (u64, u64), place: Place, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
+        let (now, until) = span;
+        let within = match place {
+            Place::Promised { .. } => None,
+            Place::Fair { .. } if self.waiters.contains_key(&place) => {
+                Some(COMING_MS.min(until.saturating_sub(now)))
+            }
+            Place::Fair { .. } => Some(COMING_FIRST_MS),
+        };
+        within.map(|within| self.promises.near(now, within, models)).into_iter().flatten()
     }
 
     /// What was promised to those who will come for these models until then.
@@ -400,7 +411,7 @@ mod tests {
         let mut line = Line::default();
         let greedy: Vec<Place> = (0..100).map(|n| hold(&mut line, "greedy", n)).collect();
         let small = place(&mut line, 0, "small");
-        assert_eq!(line.ahead(0, small, M, "small").waiting, 1, "only the first of the other's");
+        assert_eq!(line.ahead((0, 0), small, M, "small").waiting, 1, "only the first of the other's");
         assert!(greedy.windows(2).all(|pair| pair[0] < pair[1]), "within a token who came first goes first");
     }
 
@@ -470,13 +481,13 @@ mod tests {
         let mut line = Line::default();
         hold(&mut line, "a", 1);
         let behind = Place::Fair { tag: u64::MAX, number: 0 };
-        assert_eq!(line.ahead(0, behind, 2, ""), Ahead::default());
-        assert_eq!(line.ahead(0, behind, 3, "").waiting, 1);
+        assert_eq!(line.ahead((0, 0), behind, 2, ""), Ahead::default());
+        assert_eq!(line.ahead((0, 0), behind, 3, "").waiting, 1);
         let either = Seeker { models: 3, ..seeker("b") };
         let at = line.place(0, &either).0;
         line.hold(at, 2, &either, 5_000);
         assert_eq!(
-            line.ahead(0, behind, 2, "").part,
+            line.ahead((0, 0), behind, 2, "").part,
             0.5,
             "half of it, as it may be served by the other too"
         );

@@ -10,9 +10,8 @@ pub(super) const PROMISES: usize = 16_384;
 const GRACE_MS: u64 = 10_000;
 /// How much sooner than told a request may come and still be known.
 const EARLY_MS: u64 = 5_000;
-/// Who is to come within so long, or should have come so long ago, has its room kept. Where little comes back at a
-/// time, and all keys at once, who comes just before would else take what was promised.
-const NEAR_MS: (u64, u64) = (2_000, 1_500);
+/// Who should have come so long ago has its room kept still.
+const LATE_MS: u64 = 1_500;
 /// Moments are counted in steps of that.
 const STEP_MS: u64 = 1_000;
 /// What of the promises is expected to be taken up as long as nothing is known: clients do as they are told.
@@ -176,9 +175,9 @@ impl Promises {
         Some(place)
     }
 
-    /// Those who are about to come, with what they may use and what is reserved for them.
-    pub fn near(&self, now: u64, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
-        let span = (now.saturating_sub(NEAR_MS.1), 0)..(now + NEAR_MS.0, 0);
+    /// Those who are to come within so many milliseconds, with what they may use and what is reserved for them.
+    pub fn near(&self, now: u64, within: u64, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
+        let span = (now.saturating_sub(LATE_MS), 0)..(now + within, 0);
         let near = self.by_due.range(span).map(|(_, promise)| (promise.models, promise.reserved));
         near.filter(move |(of, _)| of & models != 0)
     }
