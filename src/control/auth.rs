@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 /// `GET /api/auth/status`. One query.
 pub async fn status(call: &Call) -> Outcome {
     let has_password = settings::password(&call.db).await?.is_some();
-    let demo = env::text(&call.env, "DEMO").as_deref() == Some("1");
+    let demo = env::is_demo(&call.env);
     Ok(Reply::new(200).json(&json!({
         "has_password": has_password,
         "logged_in": call.session.is_some(),

@@ -101,6 +101,12 @@ impl Call {
         self.url.query()
     }
 
+    /// The token that it presents, whatever that is good for.
+    #[must_use]
+    pub fn presented(&self) -> Option<String> {
+        session_token(&self.request, self.is_secure()).1
+    }
+
     /// The media type of the body, in lower case, without parameters.
     #[must_use]
     pub fn media_type(&self) -> String {

@@ -4,6 +4,7 @@
 use super::problem::Problem;
 use crate::platform::race::within;
 use crate::platform::{env, log};
+use crate::store::sql::take_spent;
 use rondo_core::pool::catalog::ModelStanding;
 use rondo_core::pool::decisions::Decision;
 use rondo_core::pool::kinship::Suggestion;
@@ -63,7 +64,7 @@ pub async fn changed(env: &Env) {
 
 /// Has it write what it holds, so that numbers read next are true. What it cannot write in time is missing.
 pub async fn flush(env: &Env) {
-    let _ = call::<Value>(env, "flush", &json!({}), FLUSH_MS).await;
+    let _ = call::<Value>(env, "flush", &json!(take_spent()), FLUSH_MS).await;
 }
 
 /// Wakes it, so that it brings the schema up to date and makes the wrapped keys.
@@ -147,6 +148,52 @@ pub async fn limits<T: DeserializeOwned>(env: &Env, key: &str) -> Result<Option<
         known: Option<T>,
     }
     Ok(call::<Answer<T>>(env, "limits", &json!({"key": key}), CALL_MS).await?.known)
+}
+
+/// The first page's figures.
+#[derive(Deserialize)]
+pub struct Overview {
+    /// Whether it can serve, as `/health` is told: `{ready, missing, states, …}`.
+    pub health: Value,
+    /// What it holds; `None` while it is not loaded.
+    pub view: Option<View>,
+}
+
+/// What the Coordinator holds at this moment.
+#[derive(Deserialize)]
+pub struct View {
+    /// Client requests and their tokens in the last minute.
+    pub per_minute: [u64; 2],
+    /// Requests that wait.
+    pub waiting: u64,
+    /// Grants given and not settled.
+    pub under_way: u64,
+    /// The quotas that run out first.
+    pub fuel: Vec<Value>,
+    /// Start of the UTC day, unix milliseconds.
+    pub since: u64,
+    /// What of the platform's free plan was used since: `[{name, used, limit}]`.
+    pub spent: Value,
+}
+
+/// The first page's figures.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn overview(env: &Env) -> Result<Overview, Silent> {
+    call(env, "overview", &json!(take_spent()), CALL_MS).await
+}
+
+/// The figures for Prometheus, as text.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn metrics(env: &Env) -> Result<String, Silent> {
+    #[derive(Deserialize)]
+    struct Answer {
+        text: String,
+    }
+    Ok(call::<Answer>(env, "metrics", &json!({}), CALL_MS).await?.text)
 }
 
 /// How the pool does at this moment.

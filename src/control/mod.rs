@@ -14,12 +14,15 @@ mod groups;
 mod import;
 mod keys;
 mod limits;
+mod metrics;
 mod models;
+mod overview;
 mod passwords;
 mod probe;
 mod problem;
 mod routes;
 mod secrets;
+mod series;
 mod settings;
 mod stats;
 mod test_many;
@@ -110,6 +113,9 @@ async fn serve(request: Request, env: Env) -> Outcome {
         (Route::Settings, _) => settings::patch(&call).await,
         (Route::Decisions, _) => decisions::list(&call).await,
         (Route::Stats, _) => stats::stats(&call).await,
+        (Route::Series, _) => series::series(&call).await,
+        (Route::Overview, _) => overview::overview(&call).await,
+        (Route::Metrics, _) => metrics::metrics(&call).await,
         (Route::Audit, _) => audit::list(&call).await,
     }
 }

@@ -55,6 +55,12 @@ pub enum Route {
     Decisions,
     /// `/api/stats`
     Stats,
+    /// `/api/stats/series`
+    Series,
+    /// `/api/overview`
+    Overview,
+    /// `/metrics`
+    Metrics,
     /// `/api/audit`
     Audit,
 }
@@ -63,6 +69,9 @@ impl Route {
     /// The route of a path as it stands in the URL.
     #[must_use]
     pub fn of(path: &str) -> Option<Self> {
+        if path == "/metrics" {
+            return Some(Self::Metrics);
+        }
         let rest = path.strip_prefix("/api/")?;
         let fixed = match rest {
             "auth/status" => Self::Status,
@@ -86,6 +95,8 @@ impl Route {
             "settings" => Self::Settings,
             "decisions" => Self::Decisions,
             "stats" => Self::Stats,
+            "stats/series" => Self::Series,
+            "overview" => Self::Overview,
             "audit" => Self::Audit,
             _ => return Self::named(rest),
         };
@@ -113,6 +124,7 @@ impl Route {
         match self {
             Self::Status | Self::Stats | Self::Audit | Self::Models | Self::Catalog => &["GET"],
             Self::Decisions | Self::KeyLimits(_) => &["GET"],
+            Self::Series | Self::Overview | Self::Metrics => &["GET"],
             Self::Keys | Self::Tokens | Self::Suggestions => &["GET", "POST"],
             Self::Key(_) | Self::Token(_) => &["PATCH", "DELETE"],
             Self::Pool(_) => &["PUT", "DELETE"],
@@ -121,10 +133,10 @@ impl Route {
         }
     }
 
-    /// Whether it is called without a session.
+    /// Whether it is called without a session, or looks itself at who calls.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Status | Self::Setup | Self::Reset | Self::Login)
+        matches!(self, Self::Status | Self::Setup | Self::Reset | Self::Login | Self::Metrics)
     }
 }
 
@@ -159,6 +171,8 @@ mod tests {
         assert_eq!(Route::of("/api/models/catalog"), Some(Route::Catalog));
         assert_eq!(Route::of("/api/models/catalog/refresh"), Some(Route::CatalogRefresh));
         assert_eq!(Route::of("/api/models/test"), Some(Route::ModelTest));
+        assert_eq!(Route::of("/api/stats/series"), Some(Route::Series));
+        assert_eq!(Route::of("/metrics"), Some(Route::Metrics));
     }
 
     #[test]
@@ -180,8 +194,8 @@ mod tests {
             "/api/models/",
             "/api/models/%2",
             "/api/models/%ff",
-            "/api/stats/series",
-            "/metrics",
+            "/api/stats/total",
+            "/metrics/",
         ] {
             assert_eq!(Route::of(path), None, "{path}");
         }
@@ -213,6 +227,8 @@ mod tests {
             "models/p",
             "settings",
             "stats",
+            "stats/series",
+            "overview",
             "audit",
         ] {
             assert!(!Route::of(&format!("/api/{name}")).unwrap().is_open(), "{name}");

@@ -66,6 +66,12 @@ async fn flush_alone(core: &Core) -> Result<(), StoreError> {
         core.reload();
         return Err(error);
     }
+    if !checkpoint.is_empty()
+        && let Err(error) = core.keep_spending()
+    {
+        // An estimate: what waits to be written matters more.
+        log::warn("spending_not_stored", &json!({"error": error.0}));
+    }
     let db = env::database(&core.env).map_err(|missing| StoreError(missing.to_string()))?;
     if let Err(error) = store::flush::statuses(&db, &checkpoint.statuses).await {
         core.pool.borrow_mut().statuses_unwritten(&checkpoint.statuses);

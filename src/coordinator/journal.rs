@@ -14,6 +14,7 @@ use rondo_core::pool::protocol::Settle;
 use rondo_core::pool::{Checkpoint, Leased};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::cell::Cell;
 use worker::{SqlStorage, SqlStorageValue, Storage};
 
 /// Version of the stored format; pinned by a test. 2 brought leases into the journal and quotas into the states;
@@ -29,8 +30,9 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS states (name TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID",
 ];
 
-/// Pieces in which JSON parameters are written: an object's SQLite takes at most 2 MB a value.
-const PIECE: usize = 2_000;
+/// Pieces in which JSON parameters are written: an object's SQLite takes at most 2 MB a value, and a usage row takes
+/// less than 1.6 KB.
+const PIECE: usize = 1_000;
 
 /// What a restart finds.
 pub struct Stored {
@@ -69,6 +71,7 @@ pub enum Written {
 pub struct Journal {
     sql: SqlStorage,
     transactions: Transactions,
+    written: Cell<u64>,
 }
 
 #[derive(Deserialize)]
@@ -79,12 +82,18 @@ struct Value {
 impl Journal {
     /// Over the object's storage.
     pub fn new(storage: &Storage) -> Self {
-        Self { sql: storage.sql(), transactions: Transactions::of(storage) }
+        Self { sql: storage.sql(), transactions: Transactions::of(storage), written: Cell::new(0) }
     }
 
     fn run(&self, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
-        self.sql.exec(statement, values)?;
+        let cursor = self.sql.exec(statement, values)?;
+        self.written.set(self.written.get() + cursor.rows_written() as u64);
         Ok(())
+    }
+
+    /// Rows written since this was last asked for.
+    pub fn take_written(&self) -> u64 {
+        self.written.take()
     }
 
     fn meta(&self, name: &str) -> Result<Option<u64>, StoreError> {
@@ -237,7 +246,8 @@ impl Journal {
         })
     }
 
-    /// Usage values that D1 does not have yet; minutes only once they are over.
+    /// Usage values that D1 does not have yet; minutes only once they are over, but for those of the pool as a whole:
+    /// a chart of the last minutes is looked at while they pass.
     ///
     /// # Errors
     /// When SQLite refuses.
@@ -250,7 +260,8 @@ impl Journal {
         let rows = self
             .sql
             .exec(
-                "SELECT k, row FROM usage WHERE unflushed = 1 AND (grain <> 'minute' OR at <= ?)",
+                "SELECT k, row FROM usage WHERE unflushed = 1 AND (grain <> 'minute' OR at <= ? \
+                 OR k LIKE 'minute|pool|%')",
                 vec![number(now.saturating_sub(60_000))],
             )?
             .to_array::<Row>()?;

@@ -13,8 +13,13 @@ mod routes;
 mod views;
 
 use self::object::Core;
+use rondo_core::pool::spending::Spending;
 use std::rc::Rc;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+/// What each event of the object counts as.
+const CALL: Spending =
+    Spending { day: 0, object_requests: 1, object_rows_written: 0, d1_rows_written: 0, d1_rows_read: 0 };
 
 /// The one object, named "main".
 #[durable_object(alarm)]
@@ -37,11 +42,13 @@ impl DurableObject for Coordinator {
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
+        self.core.spend(&CALL);
         self.ready().await;
         routes::handle(&self.core, request).await
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.core.spend(&CALL);
         self.ready().await;
         flush::on_alarm(&self.core).await;
         catalog::watch(&self.core);

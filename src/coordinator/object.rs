@@ -7,6 +7,7 @@ use crate::store::{self, StoreError};
 use rondo_core::pool::Pool;
 use rondo_core::pool::books::UsageRow;
 use rondo_core::pool::limiter::Limiter;
+use rondo_core::pool::spending::Spending;
 use rondo_core::vault::{KeyKind, Keyring, MasterKey, wrap};
 use serde_json::json;
 use std::cell::{Cell, RefCell};
@@ -14,6 +15,9 @@ use worker::{D1Database, Env, Storage};
 
 /// How long a failed load is not repeated.
 const RELOAD_AFTER_MS: u64 = 500;
+
+/// Where it is stored what was spent.
+const SPENDING_NAME: &str = "spending";
 
 /// Why the Coordinator cannot work.
 #[derive(Clone, Debug)]
@@ -67,6 +71,8 @@ pub struct Core {
     pub flushing_until: Cell<u64>,
     /// What KV holds, to write only what changed.
     pub kv_written: RefCell<KvWritten>,
+    /// What was spent of the platform's free plan.
+    pub spending: Cell<Spending>,
     /// When KV was written last, and when D1 was pruned last.
     pub kv_written_at: Cell<u64>,
     /// See above.
@@ -90,6 +96,7 @@ impl Core {
             alarm_set: Cell::new(false),
             flushing_until: Cell::new(0),
             kv_written: RefCell::new(KvWritten::default()),
+            spending: Cell::new(Spending::default()),
             kv_written_at: Cell::new(0),
             pruned_at: Cell::new(0),
             tried_at: Cell::new(0),
@@ -185,6 +192,9 @@ impl Core {
             *self.limiter.borrow_mut() =
                 Limiter::restore(serde_json::from_str(&places).map_err(StoreError::from)?);
         }
+        let spent = self.journal.text(SPENDING_NAME)?.and_then(|text| serde_json::from_str(&text).ok());
+        let before = self.spending.replace(spent.unwrap_or_default());
+        self.spend(&before);
         for groups in super::views::dismissed(self)? {
             pool.kinship().dismiss(&groups);
         }
@@ -254,12 +264,33 @@ impl Core {
         Ok(current)
     }
 
+    /// Notes what was spent of the platform's free plan, with what this object wrote and its isolate asked of D1 since.
+    pub fn spend(&self, more: &Spending) {
+        let mut sum = self.spending.get();
+        let own = Spending { object_rows_written: self.journal.take_written(), ..store::sql::take_spent() };
+        let now = time::now_ms();
+        sum.add(now, &own);
+        sum.add(now, more);
+        self.spending.set(sum);
+    }
+
+    /// Writes down what was spent: once for each checkpoint.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn keep_spending(&self) -> Result<(), StoreError> {
+        self.spend(&Spending::default());
+        self.journal.set_text(SPENDING_NAME, &serde_json::to_string(&self.spending.get())?)
+    }
+
     /// Sets the alarm unless one is set.
     pub async fn set_alarm(&self, after_ms: u64) {
         if self.alarm_set.replace(true) {
             return;
         }
         let after = std::time::Duration::from_millis(after_ms);
+        // An alarm counts as a row.
+        self.spend(&Spending { object_rows_written: 1, ..Spending::default() });
         if self.storage.set_alarm(after).await.is_err() {
             self.alarm_set.set(false);
             log::error("alarm_not_set", &json!({}));

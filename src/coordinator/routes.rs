@@ -4,8 +4,10 @@ use super::object::Core;
 use super::{catalog, flush, views};
 use crate::platform::coordinator::{ANSWER_HEADER, ASK_HEADER, fits_header};
 use crate::platform::{log, random, time};
+use crate::store::StoreError;
 use rondo_core::pool::Leased;
 use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle, understands};
+use rondo_core::pool::spending::Spending;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wasm_bindgen::JsCast;
@@ -31,13 +33,18 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
     if path == "ready" {
         return json_response(&ready(core), 200);
     }
+    if path == "overview" {
+        spent(core, &body);
+        let view = core.is_loaded().then(|| views::overview(core));
+        return json_response(&json!({"health": ready(core), "view": view}), 200);
+    }
     if !core.is_loaded() {
         return unable(core);
     }
     match path {
         "ask" => ask(core, &body, by_header).await,
         "changed" => changed(core).await,
-        "flush" => match flush::flush(core).await {
+        "flush" => match flushed(core, &body).await {
             Ok(()) => json_response(&json!({}), 200),
             Err(error) => {
                 log::error("flush_failed", &json!({"error": error.0}));
@@ -49,6 +56,7 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
         "models" => json_response(&views::models(core), 200),
         "decisions" => view(views::decisions(core, &body)),
         "limits" => view(views::limits(core, &body)),
+        "metrics" => json_response(&views::metrics(core), 200),
         "pulse" => json_response(&views::pulse(core), 200),
         "suggestions" => json_response(&views::suggestions(core), 200),
         "judged" => judged(core, &body).await,
@@ -61,6 +69,18 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
         },
         _ => json_response(&json!({"error": "no such call"}), 404),
     }
+}
+
+/// Notes what the caller's isolate asked of D1.
+fn spent(core: &Core, body: &str) {
+    if let Ok(more) = serde_json::from_str::<Spending>(body) {
+        core.spend(&more);
+    }
+}
+
+async fn flushed(core: &Core, body: &str) -> std::result::Result<(), StoreError> {
+    spent(core, body);
+    flush::flush(core).await
 }
 
 fn view(view: Option<Value>) -> Result<Response> {

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 /// Dismissed sets that outlive a restart; as many as the pool remembers.
 const DISMISSED: usize = 1_000;
+/// Quotas that the first page names.
+const FUEL: usize = 20;
 /// Where they are stored.
 const DISMISSED_NAME: &str = "dismissed";
 
@@ -56,6 +58,26 @@ pub fn limits(core: &Core, body: &str) -> Option<Value> {
 pub fn pulse(core: &Core) -> Value {
     let pool = core.pool.borrow();
     json!({"waiting": pool.waiting(), "under_way": pool.under_way(), "foresight": pool.foresight()})
+}
+
+/// The first page's figures: `{per_minute: [requests, tokens], waiting, under_way, fuel, since, spent}`.
+pub fn overview(core: &Core) -> Value {
+    let now = time::now_ms();
+    let pool = core.pool.borrow();
+    let spending = core.spending.get().of_day(now);
+    json!({
+        "per_minute": pool.books().per_minute(now),
+        "waiting": pool.waiting(),
+        "under_way": pool.under_way(),
+        "fuel": pool.fuel(now, FUEL),
+        "since": spending.day,
+        "spent": spending.gauges(now, pool.books().requests_today(now)),
+    })
+}
+
+/// The figures for Prometheus: `{text}`.
+pub fn metrics(core: &Core) -> Value {
+    json!({"text": core.pool.borrow().exposition(time::now_ms())})
 }
 
 /// Groups that look like one quota.

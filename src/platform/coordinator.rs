@@ -1,6 +1,6 @@
 //! Calls of the Coordinator's Durable Object.
 
-use super::env::Missing;
+use super::env::{Missing, NO_COORDINATOR};
 use super::race::Watch;
 use js_sys::{JsString, Promise};
 use wasm_bindgen::prelude::*;
@@ -105,10 +105,7 @@ pub async fn call(
         let bindings: &Bindings = env.unchecked_ref();
         let namespace = bindings.coordinator();
         if !namespace.is_object() {
-            return Err(CallError::Missing(Missing {
-                name: "COORDINATOR",
-                remedy: "bind the Durable Object as COORDINATOR in wrangler.toml and deploy again",
-            }));
+            return Err(CallError::Missing(NO_COORDINATOR));
         }
         let namespace: Namespace = namespace.unchecked_into();
         let hint = bindings.location_hint();

@@ -51,7 +51,12 @@ impl Reply {
     }
 
     fn typed(self, content_type: &str, value: &impl Serialize) -> Response {
-        let text = serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned());
+        self.text(content_type, serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned()))
+    }
+
+    /// A text of that type.
+    #[must_use]
+    pub fn text(self, content_type: &str, text: String) -> Response {
         let reply = self.header("content-type", content_type);
         ResponseBuilder::new().with_status(reply.status).with_headers(reply.headers).fixed(text.into_bytes())
     }

@@ -3,7 +3,7 @@
 use super::answer;
 use super::request::about;
 use super::state;
-use crate::platform::coordinator::{Call, CallError, call};
+use crate::platform::coordinator::{Call, call};
 use crate::platform::env;
 use crate::platform::incoming::Incoming;
 use crate::platform::race::Watch;
@@ -64,29 +64,11 @@ pub fn alive() -> web_sys::Response {
 
 /// `GET /readyz` and, with each part's state, `GET /health`.
 pub async fn ready(environment: &worker::Env, in_detail: bool) -> web_sys::Response {
-    let mut missing: Vec<Value> = Vec::new();
-    let mut lacks = |part: Result<(), env::Missing>| {
-        if let Err(part) = part {
-            missing.push(json!({"name": part.name, "remedy": part.remedy}));
-        }
-    };
-    lacks(env::database(environment).map(drop));
-    lacks(env::snapshots(environment).map(drop));
-    lacks(env::encryption_key(environment).map(drop));
     let reply = call(environment, Call::Ready, "{}", READY_TIMEOUT_MS, &Watch::default()).await;
-    if let Err(CallError::Missing(part)) = &reply {
-        lacks(Err(part.clone()));
-    }
     let said: Option<Value> = reply.ok().and_then(|(_, text)| serde_json::from_str(&text).ok());
     let number = |name: &str| said.as_ref().and_then(|said| said.get(name)).cloned().unwrap_or(Value::Null);
     let told = |name: &str| number(name).as_bool().unwrap_or(false);
-    if let Some(parts) = number("missing").as_array() {
-        for part in parts {
-            if !missing.iter().any(|known| known.get("name") == part.get("name")) {
-                missing.push(part.clone());
-            }
-        }
-    }
+    let missing = env::missing(environment, said.as_ref());
     let usable = number("usable_keys").as_u64().unwrap_or(0);
     let ready = missing.is_empty() && told("ready");
     let mut failing: Vec<&str> = Vec::new();

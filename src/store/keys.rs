@@ -7,7 +7,7 @@ use rondo_core::config::keys::{Chosen, KeyPatch};
 use rondo_core::config::list::KeyQuery;
 use rondo_core::limits::d1::JSON_PARAM_BYTES;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use worker::{D1Database, D1PreparedStatement};
 
 /// A key's state at the time `?1` (as `config::list::shown_state`).
@@ -19,6 +19,21 @@ const COLUMNS: &str = "k.id, k.provider, k.masked, k.label, k.quota_group, k.wei
      coalesce(u.requests, 0) AS requests, coalesce(u.errors, 0) AS errors, \
      coalesce(u.prompt_tokens, 0) AS prompt_tokens, coalesce(u.completion_tokens, 0) AS completion_tokens, \
      coalesce(u.last_used_at, 0) AS last_used_at";
+/// How many keys are in which state at that time. One query over all of them.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn states(db: &D1Database, now: u64) -> Result<HashMap<String, u64>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        state: String,
+        n: u64,
+    }
+    let sql = format!("SELECT {STATE} AS state, COUNT(*) AS n FROM keys k GROUP BY 1");
+    let rows: Vec<Row> = batch(db, vec![statement(db, &sql, &[Arg::Whole(now)])?]).await?.rows(0)?;
+    Ok(rows.into_iter().map(|row| (row.state, row.n)).collect())
+}
+
 /// What may be deleted: a key that the environment still holds would come back at the next start.
 const DELETABLE: &str = "(source <> 'env' OR (json_valid(options) AND options ->> 'left' IS NOT NULL))";
 

@@ -1,6 +1,7 @@
 //! Reading the configuration from D1, whole.
 
 use super::StoreError;
+use super::sql::spent;
 use rondo_core::config::{Member, ModelPool, Settings, Snapshot, Strategy, Token, TokenLimits, Wrapped};
 use rondo_core::pool::keys::KeyRow;
 use serde::Deserialize;
@@ -70,11 +71,10 @@ fn whole(number: f64) -> u64 {
 /// # Errors
 /// When D1 does not answer or has no schema yet.
 pub async fn epoch(db: &D1Database) -> Result<(u64, u64), StoreError> {
-    let rows: Vec<MetaRow> = db
-        .prepare("SELECT name, value FROM meta WHERE name IN ('generation', 'epoch')")
-        .run()
-        .await?
-        .results()?;
+    let result =
+        db.prepare("SELECT name, value FROM meta WHERE name IN ('generation', 'epoch')").run().await?;
+    spent(&result);
+    let rows: Vec<MetaRow> = result.results()?;
     let meta: HashMap<String, String> = rows.into_iter().map(|row| (row.name, row.value)).collect();
     Ok((number(&meta, "generation")?, number(&meta, "epoch")?))
 }
@@ -148,8 +148,9 @@ async fn keys(db: &D1Database) -> Result<Vec<KeyRow>, StoreError> {
     let mut keys: Vec<KeyRow> = Vec::new();
     let mut last = (-1.0, String::new());
     loop {
-        let page: Vec<StoredKey> =
-            db.prepare(KEYS).bind(&[last.0.into(), last.1.as_str().into()])?.run().await?.results()?;
+        let result = db.prepare(KEYS).bind(&[last.0.into(), last.1.as_str().into()])?.run().await?;
+        spent(&result);
+        let page: Vec<StoredKey> = result.results()?;
         let Some(end) = page.last() else { return Ok(keys) };
         last = (end.created_at, end.id.clone());
         let whole_page = page.len() >= KEYS_PAGE;

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use worker::D1Database;
 
 /// The files of `migrations/`, in order.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_init.sql", include_str!("../../migrations/0001_init.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_init.sql", include_str!("../../migrations/0001_init.sql")),
+    ("0002_usage_detail.sql", include_str!("../../migrations/0002_usage_detail.sql")),
+];
 
 const BOOKKEEPING: &str = "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, \
      name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";

@@ -2,7 +2,9 @@
 //! transaction, and errors that name their cause.
 
 use super::StoreError;
+use rondo_core::pool::spending::Spending;
 use serde::Deserialize;
+use std::cell::Cell;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result};
 
@@ -32,6 +34,28 @@ impl From<Arg<'_>> for JsValue {
     }
 }
 
+thread_local! {
+    // Plain data: it belongs to no request.
+    static SPENT: Cell<Spending> = Cell::new(Spending::default());
+}
+
+/// Notes the rows that a statement read and wrote.
+pub fn spent(result: &D1Result) {
+    if let Ok(Some(meta)) = result.meta() {
+        let rows = |count: Option<usize>| count.unwrap_or(0) as u64;
+        let mut sum = SPENT.get();
+        sum.d1_rows_read += rows(meta.rows_read);
+        sum.d1_rows_written += rows(meta.rows_written);
+        SPENT.set(sum);
+    }
+}
+
+/// What this isolate spent since this was last asked for.
+#[must_use]
+pub fn take_spent() -> Spending {
+    SPENT.take()
+}
+
 /// A statement with its values.
 ///
 /// # Errors
@@ -49,7 +73,9 @@ pub struct Results(Vec<D1Result>);
 /// # Errors
 /// When D1 refuses one; nothing is changed then.
 pub async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<Results, StoreError> {
-    Ok(Results(db.batch(statements).await?))
+    let results = db.batch(statements).await?;
+    results.iter().for_each(spent);
+    Ok(Results(results))
 }
 
 impl Results {

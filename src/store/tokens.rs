@@ -107,6 +107,17 @@ pub async fn insert(
     Ok(results.rows(3)?.pop())
 }
 
+/// Whether there is an enabled token with that digest that may read `/metrics`. One query.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn may_read_metrics(db: &D1Database, digest: &str, now: u64) -> Result<bool, StoreError> {
+    let sql = "SELECT COUNT(*) AS n FROM tokens WHERE digest = ?1 AND enabled = 1 AND metrics = 1 \
+         AND (expires_at IS NULL OR expires_at > ?2)";
+    let results = batch(db, vec![statement(db, sql, &[Arg::Text(digest), Arg::Whole(now)])?]).await?;
+    Ok(results.rows::<Count>(0)?.first().is_some_and(|count| count.n > 0))
+}
+
 /// Changes the fields that `body` names to what `fields` (read from the same body) says; `None` when there is no
 /// token with that id. Four queries.
 ///

@@ -2,6 +2,9 @@
 
 use super::StoreError;
 use super::sql::{Arg, batch, statement};
+use rondo_core::pool::books::Dim;
+use rondo_core::pool::detail::Detail;
+use rondo_core::pool::series::SeriesQuery;
 use serde::{Deserialize, Serialize};
 use worker::D1Database;
 
@@ -95,4 +98,63 @@ pub async fn stats(db: &D1Database, limit: u64) -> Result<Stats, StoreError> {
         models: results.rows(2)?,
         tokens: results.rows(3)?,
     })
+}
+
+/// One stretch of time of a key, model or token, or of all client requests.
+#[derive(Deserialize)]
+pub struct Point {
+    /// Row id, a model's id, or empty.
+    pub id: String,
+    /// A key's label (masked where it has none), a token's name, a model's id; none when the row is gone.
+    pub name: Option<String>,
+    /// Start of the stretch, unix milliseconds.
+    pub at: u64,
+    /// The numbers.
+    #[serde(flatten)]
+    pub totals: Totals,
+    detail: Option<String>,
+}
+
+impl Point {
+    /// Errors and times; none for keys, and for what was counted before they were kept.
+    #[must_use]
+    pub fn detail(&self) -> Option<Detail> {
+        serde_json::from_str(self.detail.as_deref()?).ok()
+    }
+}
+
+/// Reads a series, or the busiest `most` side by side, those with the most requests in all among those used since it
+/// begins; each in order of time. One query by primary key.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn series(db: &D1Database, query: &SeriesQuery, most: u64) -> Result<Vec<Point>, StoreError> {
+    let (name, names) = match query.by {
+        Some(Dim::Key) => ("coalesce(nullif(r.label, ''), r.masked)", "LEFT JOIN keys r ON r.id = u.id"),
+        Some(Dim::Token) => ("r.name", "LEFT JOIN tokens r ON r.id = u.id"),
+        Some(Dim::Model) => ("u.id", ""),
+        Some(Dim::Pool) | None => ("NULL", ""),
+    };
+    let dim = query.by.unwrap_or(Dim::Pool).name();
+    let points = format!("SELECT u.id, {name} AS name, u.at, {NUMBERS}, u.detail FROM");
+    // CROSS JOIN holds SQLite to the order: first who, then each one's stretch of the primary key.
+    let span = "u.grain = ?1 AND u.dim = ?2 AND u.at >= ?3 AND u.at < ?4";
+    let busiest = "(SELECT id, requests FROM usage WHERE grain = 'total' AND dim = ?2 AND last_used_at >= ?3 \
+         ORDER BY requests DESC, id LIMIT ?5) b";
+    let one = if query.by.is_none() { Some("") } else { query.id.as_deref() };
+    let (sql, last) = match one {
+        Some(id) => {
+            (format!("{points} usage u {names} WHERE {span} AND u.id = ?5 ORDER BY u.at"), Arg::Text(id))
+        }
+        None => (
+            format!(
+                "{points} {busiest} CROSS JOIN usage u {names} WHERE {span} AND u.id = b.id \
+                 ORDER BY b.requests DESC, u.id, u.at"
+            ),
+            Arg::Whole(most),
+        ),
+    };
+    let args =
+        [Arg::Text(query.step.name()), Arg::Text(dim), Arg::Whole(query.first()), Arg::Whole(query.to), last];
+    batch(db, vec![statement(db, &sql, &args)?]).await?.rows(0)
 }

@@ -100,6 +100,7 @@ describe('one admin call', () => {
       ['PUT', '/api/models/counted', { members: ['m'] }],
       ['GET', '/api/decisions?limit=1000'], ['GET', '/api/keys/suggestions'],
       ['GET', '/api/models'], ['GET', '/api/settings'], ['GET', '/api/stats'], ['GET', '/api/audit'],
+      ['GET', '/api/stats/series?by=key'], ['GET', '/api/overview'], ['GET', '/metrics'],
     ]) {
       const { trips, queries } = await cost(method, path, body);
       assert.ok(trips <= 2, `${method} ${path}: ${trips} round trips`);

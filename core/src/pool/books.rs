@@ -1,6 +1,9 @@
 //! The books: usage per key, model, token and in total, as absolute values per minute, hour, day and for good.
-//! Per key and model attempts are counted, per token and in total client requests.
+//! Per key and model attempts are counted, per token and in total client requests. Client requests have a
+//! [`Detail`] too; a model's is of those that it answered or was the last to be tried for.
 
+use super::detail::Detail;
+use super::protocol::RequestEnd;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -22,6 +25,19 @@ pub enum Dim {
     Pool,
 }
 
+impl Dim {
+    /// As it is stored.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Token => "token",
+            Self::Pool => "pool",
+        }
+    }
+}
+
 /// A stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,6 +50,19 @@ pub enum Grain {
     Hour,
     /// A minute (keys and in total only).
     Minute,
+}
+
+impl Grain {
+    /// As it is stored.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Minute => "minute",
+        }
+    }
 }
 
 /// Counts. Tokens of answers whose end was not seen are apart, as estimates.
@@ -97,23 +126,51 @@ pub struct UsageRow {
     /// The counts.
     #[serde(flatten)]
     pub count: Counter,
+    /// Of client requests; what was stored before there was one has none.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<Detail>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Cell {
     at: u64,
     count: Counter,
+    detail: Option<Box<Detail>>,
+}
+
+impl Cell {
+    fn is_empty(&self) -> bool {
+        self.count.requests == 0 && self.detail.is_none()
+    }
+
+    fn add(&mut self, count: &Counter, end: Option<&RequestEnd>) {
+        self.count.add(count);
+        if let Some(end) = end {
+            self.detail.get_or_insert_default().add(end);
+        }
+    }
+
+    fn row(&self, grain: Grain, dim: Dim, id: &str) -> UsageRow {
+        UsageRow {
+            grain,
+            dim,
+            id: id.to_owned(),
+            at: self.at,
+            count: self.count,
+            detail: self.detail.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Series {
-    total: Counter,
+    total: Cell,
     day: Cell,
     hour: Cell,
     minute: Cell,
     dirty: bool,
     /// Finished stretches that were not handed out yet.
-    finished: Vec<(Grain, u64, Counter)>,
+    finished: Vec<(Grain, Cell)>,
 }
 
 impl Series {
@@ -122,10 +179,10 @@ impl Series {
         let mut turn = |cell: &mut Cell, grain: Grain, start: u64| {
             if cell.at != start {
                 // A minute is written once, when it is over; days and hours were written while dirty.
-                if cell.count.requests > 0 && (dirty || grain == Grain::Minute) {
-                    self.finished.push((grain, cell.at, cell.count));
+                let over = std::mem::replace(cell, Cell { at: start, ..Cell::default() });
+                if !over.is_empty() && (dirty || grain == Grain::Minute) {
+                    self.finished.push((grain, over));
                 }
-                *cell = Cell { at: start, count: Counter::default() };
             }
         };
         turn(&mut self.day, Grain::Day, at - at % DAY);
@@ -136,14 +193,52 @@ impl Series {
     }
 }
 
-fn has_minutes(dim: Dim) -> bool {
+/// One pair and the share of another, `of` of a minute, rounded.
+fn sum([a, b]: [u64; 2], [x, y]: [u64; 2], of: u64) -> [u64; 2] {
+    let share = |count: u64| (count * of + MINUTE / 2) / MINUTE;
+    [a + share(x), b + share(y)]
+}
+
+/// Whether minutes are kept of it.
+#[must_use]
+pub fn has_minutes(dim: Dim) -> bool {
     matches!(dim, Dim::Key | Dim::Pool)
+}
+
+/// Requests and tokens of the minute under way and the one before.
+#[derive(Debug, Default)]
+struct Pace {
+    at: u64,
+    current: [u64; 2],
+    before: [u64; 2],
+}
+
+impl Pace {
+    fn turn(&mut self, now: u64) {
+        let minute = now - now % MINUTE;
+        if minute != self.at {
+            self.before = if self.at + MINUTE == minute { self.current } else { [0; 2] };
+            self.current = [0; 2];
+            self.at = minute;
+        }
+    }
+
+    fn add(&mut self, at: u64, count: &Counter) {
+        self.turn(at);
+        let [requests, tokens] = &mut self.current;
+        *requests += count.requests;
+        *tokens += count.prompt_tokens
+            + count.completion_tokens
+            + count.estimated_prompt_tokens
+            + count.estimated_completion_tokens;
+    }
 }
 
 /// Every series.
 #[derive(Debug, Default)]
 pub struct Books {
     series: HashMap<Dim, HashMap<String, Series>>,
+    pace: Pace,
 }
 
 impl Books {
@@ -156,25 +251,33 @@ impl Books {
         self.series.iter().flat_map(|(dim, series)| series.iter().map(move |(id, series)| (*dim, id, series)))
     }
 
-    /// Counts.
-    pub fn record(&mut self, dim: Dim, id: &str, at: u64, count: &Counter) {
+    /// Counts, and how a client's request ended where one did.
+    pub fn record(&mut self, dim: Dim, id: &str, at: u64, count: &Counter, end: Option<&RequestEnd>) {
+        if dim == Dim::Pool {
+            self.pace.add(at, count);
+        }
         let series = self.series_of(dim, id);
         series.roll(dim, at);
-        series.total.add(count);
-        series.day.count.add(count);
-        series.hour.count.add(count);
+        // For good only the pool's as a whole are asked for: there may be 10,000 tokens.
+        series.total.add(count, end.filter(|_| dim == Dim::Pool));
+        series.day.add(count, end);
+        series.hour.add(count, end);
         if has_minutes(dim) {
-            series.minute.count.add(count);
+            series.minute.add(count, end);
         }
         series.dirty = true;
     }
 
     /// Takes a stored value back, as it was. Stretches that are over at `now` need not be restored.
     pub fn restore(&mut self, row: &UsageRow) {
+        if row.dim == Dim::Pool && row.grain == Grain::Minute && row.at >= self.pace.at {
+            self.pace = Pace::default();
+            self.pace.add(row.at, &row.count);
+        }
         let series = self.series_of(row.dim, &row.id);
-        let cell = Cell { at: row.at, count: row.count };
+        let cell = Cell { at: row.at, count: row.count, detail: row.detail.clone() };
         match row.grain {
-            Grain::Total => series.total = row.count,
+            Grain::Total => series.total = cell,
             Grain::Day if row.at >= series.day.at => series.day = cell,
             Grain::Hour if row.at >= series.hour.at => series.hour = cell,
             Grain::Minute if row.at >= series.minute.at => series.minute = cell,
@@ -191,24 +294,21 @@ impl Books {
             .iter_mut()
             .flat_map(|(dim, series)| series.iter_mut().map(move |(id, series)| (*dim, id, series)));
         for (dim, id, series) in all {
-            let over =
-                has_minutes(dim) && series.minute.at + MINUTE <= now && series.minute.count.requests > 0;
+            let over = has_minutes(dim) && series.minute.at + MINUTE <= now && !series.minute.is_empty();
             if !series.dirty && !over {
                 continue;
             }
-            let mut row = |grain, at, count: Counter| {
-                rows.push(UsageRow { grain, dim, id: id.clone(), at, count });
-            };
-            for (grain, at, count) in series.finished.drain(..) {
-                row(grain, at, count);
+            let mut row = |grain, cell: &Cell| rows.push(cell.row(grain, dim, id));
+            for (grain, cell) in series.finished.drain(..) {
+                row(grain, &cell);
             }
             if series.dirty {
-                row(Grain::Total, 0, series.total);
-                row(Grain::Day, series.day.at, series.day.count);
-                row(Grain::Hour, series.hour.at, series.hour.count);
+                row(Grain::Total, &series.total);
+                row(Grain::Day, &series.day);
+                row(Grain::Hour, &series.hour);
             }
-            if has_minutes(dim) && series.minute.count.requests > 0 {
-                row(Grain::Minute, series.minute.at, series.minute.count);
+            if has_minutes(dim) && !series.minute.is_empty() {
+                row(Grain::Minute, &series.minute);
                 if over {
                     series.minute = Cell::default();
                 }
@@ -221,14 +321,45 @@ impl Books {
     /// Whether something changed since the last [`Books::take_dirty`], or a minute waits to be written.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.all()
-            .any(|(dim, _, series)| series.dirty || (has_minutes(dim) && series.minute.count.requests > 0))
+        self.all().any(|(dim, _, series)| series.dirty || (has_minutes(dim) && !series.minute.is_empty()))
     }
 
     /// The totals of one id.
     #[must_use]
     pub fn total(&self, dim: Dim, id: &str) -> Counter {
-        self.series.get(&dim).and_then(|of| of.get(id)).map(|series| series.total).unwrap_or_default()
+        self.series.get(&dim).and_then(|of| of.get(id)).map(|series| series.total.count).unwrap_or_default()
+    }
+
+    /// The detail of one id, for good.
+    #[must_use]
+    pub fn total_detail(&self, dim: Dim, id: &str) -> Option<&Detail> {
+        self.series.get(&dim)?.get(id)?.total.detail.as_deref()
+    }
+
+    /// The totals of every id.
+    pub fn totals(&self, dim: Dim) -> impl Iterator<Item = (&str, &Counter)> {
+        let of = self.series.get(&dim).into_iter().flatten();
+        of.map(|(id, series)| (id.as_str(), &series.total.count))
+    }
+
+    /// Client requests of the UTC day.
+    #[must_use]
+    pub fn requests_today(&self, now: u64) -> u64 {
+        let pool = self.series.get(&Dim::Pool).and_then(|of| of.get(""));
+        pool.filter(|pool| pool.day.at == now - now % DAY).map_or(0, |pool| pool.day.count.requests)
+    }
+
+    /// Client requests and their tokens of the last 60 s: those of the minute under way, and of the minute before
+    /// the part that is not over yet, as if they had come evenly.
+    #[must_use]
+    pub fn per_minute(&self, now: u64) -> [u64; 2] {
+        let Pace { at, current, before } = self.pace;
+        let (passed, before) = match now.saturating_sub(at) {
+            passed @ 0..MINUTE => return sum(current, before, MINUTE - passed),
+            passed if passed < 2 * MINUTE => (passed - MINUTE, current),
+            _ => return [0; 2],
+        };
+        sum([0; 2], before, MINUTE - passed)
     }
 
     /// Forgets ids that are not in use any more and have nothing unwritten. Totals stay in D1.
@@ -240,64 +371,5 @@ impl Books {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one() -> Counter {
-        Counter { requests: 1, prompt_tokens: 10, ..Counter::default() }
-    }
-
-    fn find(rows: &[UsageRow], grain: Grain, at: u64) -> Option<u64> {
-        rows.iter().find(|row| row.grain == grain && row.at == at).map(|row| row.count.requests)
-    }
-
-    #[test]
-    fn values_are_absolute_and_handed_out_once() {
-        let mut books = Books::default();
-        books.record(Dim::Token, "t", 5, &one());
-        books.record(Dim::Token, "t", 6, &one());
-        let rows = books.take_dirty(10);
-        assert_eq!([Grain::Total, Grain::Day, Grain::Hour].map(|grain| find(&rows, grain, 0)), [Some(2); 3]);
-        assert_eq!(books.take_dirty(10), []);
-        books.record(Dim::Token, "t", 7, &one());
-        assert_eq!(find(&books.take_dirty(10), Grain::Total, 0), Some(3));
-    }
-
-    #[test]
-    fn a_stretch_that_ends_between_two_flushes_is_not_lost() {
-        let mut books = Books::default();
-        books.record(Dim::Key, "k", HOUR - 1, &one());
-        books.record(Dim::Key, "k", HOUR + 1, &one());
-        let rows = books.take_dirty(HOUR + 2);
-        assert_eq!(find(&rows, Grain::Hour, 0), Some(1));
-        assert_eq!(find(&rows, Grain::Hour, HOUR), Some(1));
-        assert_eq!(find(&rows, Grain::Minute, HOUR - MINUTE), Some(1));
-        assert_eq!(find(&rows, Grain::Day, 0), Some(2));
-    }
-
-    #[test]
-    fn a_restored_series_goes_on_counting() {
-        let mut books = Books::default();
-        books.record(Dim::Key, "k", 5, &one());
-        let rows = books.take_dirty(6);
-        let mut again = Books::default();
-        rows.iter().for_each(|row| again.restore(row));
-        assert!(!again.all().any(|(_, _, series)| series.dirty));
-        again.record(Dim::Key, "k", 7, &one());
-        let rows = again.take_dirty(8);
-        for grain in [Grain::Total, Grain::Day, Grain::Hour, Grain::Minute] {
-            assert_eq!(find(&rows, grain, 0), Some(2), "{grain:?}");
-        }
-    }
-
-    #[test]
-    fn minutes_end_and_are_clean_then() {
-        let mut books = Books::default();
-        books.record(Dim::Pool, "", 5, &one());
-        books.take_dirty(10);
-        assert!(books.is_dirty(), "the minute still has to be written when it is over");
-        assert_eq!(find(&books.take_dirty(MINUTE), Grain::Minute, 0), Some(1));
-        assert!(!books.is_dirty());
-        assert_eq!(books.take_dirty(MINUTE), []);
-    }
-}
+#[path = "books_tests.rs"]
+mod tests;

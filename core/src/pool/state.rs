@@ -351,19 +351,23 @@ impl Pool {
             matches!(attempt.end, AttemptEnd::Failed(_)),
             attempt.end == AttemptEnd::Cut,
         );
-        self.books.record(Dim::Key, &attempt.key, now, &count);
+        self.books.record(Dim::Key, &attempt.key, now, &count, None);
         // Names that the upstream never answered to come from clients (under `passthrough`) and have no end.
         let known = matches!(attempt.end, AttemptEnd::Ok | AttemptEnd::Cut)
             || self.books.total(Dim::Model, &attempt.model).requests > 0;
         if known {
-            self.books.record(Dim::Model, &attempt.model, now, &count);
+            self.books.record(Dim::Model, &attempt.model, now, &count, None);
         }
     }
 
     fn count_request(&mut self, now: u64, request: &RequestEnd) {
         let count = counter(now, &request.usage, request.error, request.cut);
-        self.books.record(Dim::Token, &request.token, now, &count);
-        self.books.record(Dim::Pool, "", now, &count);
+        self.books.record(Dim::Token, &request.token, now, &count, Some(request));
+        self.books.record(Dim::Pool, "", now, &count, Some(request));
+        if self.books.total(Dim::Model, &request.model).requests > 0 {
+            // Its attempts are counted already.
+            self.books.record(Dim::Model, &request.model, now, &Counter::default(), Some(request));
+        }
     }
 
     pub(super) fn touch_key(&mut self, key: &str) {

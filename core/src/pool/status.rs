@@ -200,7 +200,7 @@ impl Pool {
 }
 
 fn view(model: &str, quota: &Quota, now: u64) -> QuotaView {
-    use crate::wire::headers::{Counted, Window};
+    use crate::wire::headers::Counted;
     let buckets = quota.meters.iter().map(|meter| BucketView {
         what: match meter.what {
             Counted::Requests => "requests",
@@ -208,11 +208,7 @@ fn view(model: &str, quota: &Quota, now: u64) -> QuotaView {
             Counted::UncachedTokens => "uncached_tokens",
             Counted::TotalTokens => "total_tokens",
         },
-        window: match meter.window {
-            Window::Minute => "minute",
-            Window::Hour => "hour",
-            Window::Day => "day",
-        },
+        window: meter.window.name(),
         limit: meter.bucket.limit(),
         remaining: meter.bucket.level(now),
         full_at: meter.bucket.full_at(),

@@ -101,6 +101,16 @@ pub enum Window {
 }
 
 impl Window {
+    /// `minute`, `hour` or `day`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
     /// Its length in milliseconds.
     pub fn ms(self) -> u64 {
         match self {

@@ -1,7 +1,6 @@
 //! One bucket of the upstream, with what it counts.
 
 use crate::pool::bucket::Bucket;
-use crate::pool::recent::Amounts;
 use crate::wire::headers::{Counted, Window};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +43,7 @@ impl Meter {
     }
 
     /// What of some amounts it counts.
-    pub(super) fn of(&self, [requests, total, uncached]: Amounts) -> i64 {
+    pub fn of<T>(&self, [requests, total, uncached]: [T; 3]) -> T {
         match (self.what, self.window) {
             (Counted::Requests, _) => requests,
             (Counted::UncachedTokens, _) | (Counted::Tokens, Window::Minute) => uncached,

@@ -8,12 +8,14 @@
 
 mod booked;
 mod meter;
+mod pace;
 mod readings;
 
 use super::bucket::Bucket;
 use super::recent::Recent;
 use crate::wire::headers::{Counted, Window};
 use booked::Booked;
+use pace::Pace;
 use readings::Pending;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +84,8 @@ pub struct Quota {
     /// What the ask at hand took as a lease: (its number, requests, tokens).
     #[serde(skip)]
     leased: (u64, u64, u64),
+    #[serde(skip)]
+    pace: Pace,
     /// When it was last used.
     #[serde(skip)]
     pub touched_at: u64,
@@ -111,6 +115,12 @@ pub enum When {
 }
 
 impl Quota {
+    /// How fast it is used.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     /// Whether limits are known.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -240,6 +250,9 @@ impl Quota {
         }
         let reserved = reserved as i64;
         let requests = if counts { 0 } else { -1 };
+        if counts {
+            self.pace.add(at, [1, total, uncached]);
+        }
         self.recent.settled(at, [requests, total as i64 - reserved, uncached as i64 - reserved]);
     }
 
@@ -249,6 +262,7 @@ impl Quota {
             let used = if meter.what == Counted::Requests { 1 } else { meter.used(total, uncached) };
             meter.bucket.spend(at, used);
         }
+        self.pace.add(at, [1, total, uncached]);
         self.recent.settled(at, [1, total as i64, uncached as i64]);
     }
 

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::pool::Leased;
+use crate::pool::books::UsageRow;
 use crate::pool::keys::{GroupState, KeyState};
 use crate::pool::models::ModelState;
 
@@ -12,6 +13,8 @@ const GROUP: &str =
 const MODEL: &str = r#"{"missing":[["key:k0",1790000000000],["group:org",1790000000500]],"since":1790000000500,"gone_until":1790000600500,"answered_at":1789999990000,"ratio":1331,"spread":40}"#;
 const QUOTAS: &str = r#"{"key:k0":{"m":{"m":[{"c":"r","w":"m","b":{"l":60,"w":60000,"f":1790000030000000}},{"c":"t","w":"m","b":{"l":60000,"w":60000,"f":1790000040000000},"f":true},{"c":"u","w":"h","b":{"l":900000,"w":3600000,"f":0}},{"c":"a","w":"d","b":{"l":180000,"w":86400000,"f":1790000060000000},"i":true}],"u":1790000005000,"e":1790000600000,"s":2,"x":50000,"g":480},"n":{"q":true,"n":9}}}"#;
 const TOKEN: &str = r#"{"q":{"b":{"l":100,"w":60000,"f":1790000000600000},"f":1790000000000},"t":{"b":{"l":10000,"w":60000,"f":1790000030000000},"f":1790000000000},"d":{"f":1789948800000,"e":1790035200000,"u":1200,"r":5000},"m":{"f":1788220800000,"e":1790812800000,"u":90000,"r":5000},"o":1,"a":1790000000000}"#;
+const USAGE: &str = r#"{"grain":"hour","dim":"pool","id":"","at":1789999200000,"r":9,"e":2,"x":1,"p":90,"c":45,"h":5,"q":6,"d":7,"l":1790000000000,"t":{"e":[1,0,0,0,1],"l":{"s":4200,"b":[[5,4],[12,2]]},"f":{"s":320,"b":[[4,7]]}}}"#;
+const USAGE_BEFORE_DETAILS: &str = r#"{"grain":"total","dim":"key","id":"k0","at":0,"r":9,"e":2,"x":1,"p":90,"c":45,"h":5,"q":6,"d":7,"l":1790000000000}"#;
 const LEASED: &str = r#"{"id":68719476737,"k":"k0","m":"m","t":16484}"#;
 
 /// What the operator has set: its bucket is stored as set, and comes back only while it is.
@@ -29,6 +32,8 @@ fn what_was_stored_is_read_and_written_as_it_was() {
     assert_eq!(back::<GroupState>(GROUP), GROUP);
     assert_eq!(back::<ModelState>(MODEL), MODEL);
     assert_eq!(back::<Leased>(LEASED), LEASED);
+    assert_eq!(back::<UsageRow>(USAGE), USAGE);
+    assert_eq!(back::<UsageRow>(USAGE_BEFORE_DETAILS), USAGE_BEFORE_DETAILS);
     let mut pool = limited(1, None, None);
     pool.snapshot.settings.limit_overrides = figures();
     pool.restore_state(&format!("quotas:{}", crate::pool::state::page_of("key:k0")), QUOTAS);

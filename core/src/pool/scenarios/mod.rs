@@ -5,6 +5,7 @@ mod books;
 mod breaker;
 mod fault_table;
 mod faults;
+mod figures;
 mod formats;
 mod leases;
 mod limits;
