@@ -25,6 +25,7 @@ pub mod rotation;
 pub mod settled;
 pub mod state;
 pub mod status;
+pub mod stories;
 mod suggest;
 mod tenant;
 pub mod tenants;
