@@ -38,7 +38,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Target::Health => proxy::ready(&env, true).await,
         Target::Home => home(request, &env).await,
         // Boxed: its state is many times that of a request of the data plane, and would be part of each.
-        Target::Control => Box::pin(control(request, env)).await,
+        Target::Control => Box::pin(control(request, env, &context)).await,
         Target::Preflight => proxy::preflight(&request),
         Target::WrongMethod(allow) => proxy::wrong_method(&request, allow).await,
         Target::Nothing => proxy::nothing(&request).await,
@@ -54,7 +54,7 @@ async fn home(request: Incoming, env: &Env) -> web_sys::Response {
     }
 }
 
-async fn control(request: Incoming, env: Env) -> web_sys::Response {
-    let response = control::handle(request.into_raw().into(), env).await;
+async fn control(request: Incoming, env: Env, context: &Context) -> web_sys::Response {
+    let response = control::handle(request.into_raw().into(), env, context).await;
     response.into()
 }

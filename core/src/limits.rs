@@ -218,9 +218,33 @@ pub mod coordinator {
     /// A new incarnation counts this much lease capacity as spent.
     pub const LEASE_COUNTED_SPENT_MS: u64 = 5_000;
     /// Recent requests kept for the admin page. They never hold content.
-    pub const RECENT_REQUESTS: usize = 500;
+    pub const RECENT_REQUESTS: usize = 1_000;
+    /// Attempts told of one request. One that made more (they are a setting) tells its last.
+    pub const ATTEMPTS_TOLD: usize = 48;
     /// Longest ask, settles included.
     pub const ASK_BYTES: usize = 256 * 1024;
+}
+
+/// The live stream of requests, and what one of its invocations may spend: the free plan has 50 subrequests.
+pub mod events {
+    /// A stream ends by itself after this; the browser takes it up again.
+    pub const STREAM_MS: u64 = 45_000;
+    /// Most one call of the Coordinator waits for news.
+    pub const WAIT_MS: u64 = 15_000;
+    /// Least time between two such calls.
+    pub const GAP_MS: u64 = 1_000;
+    /// Such calls of one stream.
+    pub const CALLS: usize = 24;
+    /// Looks at D1 for names, of one stream; each is two queries.
+    pub const LOOKUPS: usize = 20;
+    /// Least time between two pulses.
+    pub const PULSE_EVERY_MS: u64 = 2_000;
+    /// A comment is sent after so long without an event.
+    pub const HEARTBEAT_MS: u64 = 15_000;
+    /// Requests told at once; of more the newest.
+    pub const AT_ONCE: usize = 200;
+    /// Streams that the Coordinator lets wait at the same time; others are answered at once.
+    pub const FOLLOWERS: usize = 100;
 }
 
 /// The alarm that writes usage to D1, and how long it is kept there.
@@ -347,7 +371,7 @@ pub mod input {
     pub const BULK_GROUPS: usize = 100;
     /// Points of one series for a chart.
     pub const SERIES_POINTS: usize = 1_500;
-    /// Audit rows and recent requests of one answer.
+    /// Recent requests of one answer.
     pub const RECENT_ROWS_MAX: usize = 500;
     /// Largest rate or token limit that can be set; JavaScript's numbers hold it exactly.
     pub const LIMIT_VALUE_MAX: u64 = 9_007_199_254_740_991;
@@ -367,6 +391,10 @@ const _: () = {
     assert!(
         (settings::ATTEMPT_BUDGET as usize) < workers::FREE_SUBREQUESTS,
         "asks and settles are subrequests too"
+    );
+    assert!(
+        events::CALLS + events::LOOKUPS < workers::FREE_SUBREQUESTS - 5,
+        "the session and the keyring are subrequests too"
     );
     assert!(
         (settings::ATTEMPT_BUDGET_MAX as usize) < workers::PAID_SUBREQUESTS_RELIED_ON,

@@ -145,6 +145,7 @@ impl Course {
             exclude_keys: self.excluded.iter().map(|(key, _)| key.clone()).collect(),
             exclude_models: self.missing.clone(),
             ticket: self.ticket,
+            ..Want::default()
         }
     }
 
@@ -219,7 +220,7 @@ impl Course {
             attempts: self.attempts,
             wait_ms: self.waited,
             duration_ms: now - self.request.at,
-            first_event_ms: None,
+            ..RequestEnd::default()
         }
     }
 }

@@ -5,6 +5,7 @@ use super::routes::Route;
 use super::{coordinator, secrets};
 use crate::platform::body::{Collected, collect};
 use crate::platform::env;
+use crate::platform::incoming::Incoming;
 use crate::platform::streams::Source;
 use crate::platform::url::Address;
 use crate::store::audit::Deed;
@@ -93,6 +94,19 @@ impl Call {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.url.is_secure()
+    }
+
+    /// The request as the data plane reads it.
+    #[must_use]
+    pub fn incoming(&self) -> Incoming {
+        // The handle, not `Request.clone()`, which would split the body.
+        Incoming::new(Clone::clone(self.request.inner()))
+    }
+
+    /// A header that a browser's stream of events is taken up with.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<String> {
+        header(&self.request, "last-event-id")
     }
 
     /// The query's parameters, decoded.

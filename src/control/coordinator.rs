@@ -9,6 +9,7 @@ use rondo_core::pool::catalog::ModelStanding;
 use rondo_core::pool::decisions::Decision;
 use rondo_core::pool::kinship::Suggestion;
 use rondo_core::pool::state::Foresight;
+use rondo_core::pool::stories::{Filter, Story};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -136,6 +137,55 @@ pub async fn decisions(
     grant: Option<u64>,
 ) -> Result<Decided, Silent> {
     call(env, "decisions", &json!({"limit": limit, "key": key, "grant": grant}), CALL_MS).await
+}
+
+/// The last requests.
+#[derive(Deserialize)]
+pub struct Recent {
+    /// Newest first.
+    pub items: Vec<Story>,
+    /// The newest one's number.
+    pub seq: u64,
+    /// How many are kept.
+    pub kept: u64,
+}
+
+/// At most so many of the last requests that fit.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn requests(env: &Env, limit: u64, filter: &Filter) -> Result<Recent, Silent> {
+    call(env, "requests", &json!({"limit": limit, "filter": filter}), CALL_MS).await
+}
+
+/// What is new.
+#[derive(Deserialize)]
+pub struct News {
+    /// Oldest first.
+    pub items: Vec<Story>,
+    /// The newest one's number.
+    pub seq: u64,
+    /// Unix milliseconds.
+    pub at: u64,
+    /// Requests that wait.
+    pub waiting: u64,
+    /// Grants given and not settled.
+    pub under_way: u64,
+}
+
+/// What is new after the story `since` (none: where the newest stands) or differs from the numbers last seen,
+/// `(waiting, under_way)`; waits for it up to `wait_ms`.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn events(
+    env: &Env,
+    since: Option<u64>,
+    seen: Option<(u64, u64)>,
+    wait_ms: u64,
+) -> Result<News, Silent> {
+    let ask = json!({"since": since, "seen": seen, "wait_ms": wait_ms});
+    call(env, "events", &ask, wait_ms + CALL_MS).await
 }
 
 /// What is held of the limits of a key's group, as JSON; `None` for an unknown key.

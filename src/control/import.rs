@@ -17,18 +17,24 @@ use std::collections::HashSet;
 /// What keys of the demo start with.
 const DEMO_PREFIX: &str = "csk-demo";
 /// Why the demo takes no other.
-const DEMO_DETAIL: &str =
+pub const DEMO_DETAIL: &str =
     "this is the demo, which takes demo keys only; leave it with: CEREBRAS_API_KEYS=csk-… npm start";
 
-fn refused_by_demo(call: &Call, key: &str) -> bool {
+/// Whether this is the demo, and the key a real one.
+pub fn refused_by_demo(call: &Call, key: &str) -> bool {
     env::text(&call.env, "DEMO").as_deref() == Some("1") && !key.starts_with(DEMO_PREFIX)
 }
 
-fn digest(call: &Call, key: &str) -> String {
+/// What finds the key's duplicates.
+pub fn digest(call: &Call, key: &str) -> String {
     call.ring.digest.digest(Domain::UpstreamKey, key).to_string()
 }
 
-fn seal(call: &Call, key: &str, digest: String) -> Result<Sealed, Problem> {
+/// Seals a key for a row of its own.
+///
+/// # Errors
+/// When the platform gives no randomness, or sealing fails.
+pub fn seal(call: &Call, key: &str, digest: String) -> Result<Sealed, Problem> {
     let id = row_id('k')?;
     let sealed = call.ring.data.seal(&id, key, entropy()?)?;
     Ok(Sealed { masked: mask_key(key), id, sealed, digest })

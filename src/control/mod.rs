@@ -5,10 +5,12 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod call;
 mod catalog;
 mod coordinator;
 mod decisions;
+mod events;
 mod export;
 mod groups;
 mod import;
@@ -20,9 +22,12 @@ mod overview;
 mod passwords;
 mod probe;
 mod problem;
+mod requests;
+mod restore;
 mod routes;
 mod secrets;
 mod series;
+mod sessions;
 mod settings;
 mod stats;
 mod test_many;
@@ -32,6 +37,7 @@ use crate::platform::body::{Collected, collect};
 use crate::platform::race::within;
 use crate::platform::streams::Source;
 use crate::platform::{random, time};
+use crate::proxy;
 use crate::routes::path_of;
 use call::Call;
 use problem::{Outcome, Problem};
@@ -40,18 +46,21 @@ use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use routes::Route;
 use std::fmt::Write as _;
 use wasm_bindgen::JsCast;
-use worker::{Env, Request, Response};
+use worker::{Context, Env, Request, Response};
 
 /// How long an unread body is waited for.
 const DRAIN_MS: u64 = 1_000;
 
 /// Answers a request to the admin API; every failure is a problem document.
-pub async fn handle(request: Request, env: Env) -> Response {
+pub async fn handle(request: Request, env: Env, context: &Context) -> Response {
     // The handle, not `Request.clone()`, which would split the body.
     let raw = Clone::clone(request.inner());
-    let response = serve(request, env).await.unwrap_or_else(Problem::into_response);
-    drain(&raw).await;
-    response
+    let outcome = serve(request, env, context).await;
+    // The data plane looks after its bodies itself, for some time after the answer too.
+    if outcome.is_err() || Route::of(path_of(&raw.url())) != Some(Route::Playground) {
+        drain(&raw).await;
+    }
+    outcome.unwrap_or_else(Problem::into_response)
 }
 
 /// Reads what a refusal left unread. Otherwise the runtime closes the connection under a client that keeps it
@@ -70,7 +79,7 @@ async fn drain(request: &web_sys::Request) {
     }
 }
 
-async fn serve(request: Request, env: Env) -> Outcome {
+async fn serve(request: Request, env: Env, context: &Context) -> Outcome {
     let route = Route::of(path_of(&request.inner().url()))
         .ok_or_else(|| Problem::not_found("the admin API has no such call"))?;
     // The raw word: workers-rs takes an unknown method for GET.
@@ -112,6 +121,14 @@ async fn serve(request: Request, env: Env) -> Outcome {
         (Route::Settings, "GET") => settings::get(&call).await,
         (Route::Settings, _) => settings::patch(&call).await,
         (Route::Decisions, _) => decisions::list(&call).await,
+        (Route::Requests, _) => requests::list(&call).await,
+        (Route::Events, _) => events::follow(call).await,
+        (Route::Playground, _) => Ok(proxy::playground(&call.incoming(), &call.env, context).await.into()),
+        (Route::Sessions, _) => sessions::list(&call).await,
+        (Route::SessionsEndOthers, _) => sessions::end_others(&call).await,
+        (Route::Session(id), _) => sessions::end(&call, &id).await,
+        (Route::Backup, _) => backup::backup(&call).await,
+        (Route::Restore, _) => restore::restore(&call).await,
         (Route::Stats, _) => stats::stats(&call).await,
         (Route::Series, _) => series::series(&call).await,
         (Route::Overview, _) => overview::overview(&call).await,

@@ -53,6 +53,22 @@ pub enum Route {
     Settings,
     /// `/api/decisions`
     Decisions,
+    /// `/api/requests`
+    Requests,
+    /// `/api/events`
+    Events,
+    /// `/api/playground`
+    Playground,
+    /// `/api/sessions`
+    Sessions,
+    /// `/api/sessions/end_others`
+    SessionsEndOthers,
+    /// `/api/sessions/{id}`
+    Session(String),
+    /// `/api/backup`
+    Backup,
+    /// `/api/restore`
+    Restore,
     /// `/api/stats`
     Stats,
     /// `/api/stats/series`
@@ -94,6 +110,13 @@ impl Route {
             "models/test" => Self::ModelTest,
             "settings" => Self::Settings,
             "decisions" => Self::Decisions,
+            "requests" => Self::Requests,
+            "events" => Self::Events,
+            "playground" => Self::Playground,
+            "sessions" => Self::Sessions,
+            "sessions/end_others" => Self::SessionsEndOthers,
+            "backup" => Self::Backup,
+            "restore" => Self::Restore,
             "stats" => Self::Stats,
             "stats/series" => Self::Series,
             "overview" => Self::Overview,
@@ -114,6 +137,7 @@ impl Route {
             ("keys", id, Some("test"), None) => decoded(id).map(Self::KeyTest),
             ("keys", id, Some("limits"), None) => decoded(id).map(Self::KeyLimits),
             ("tokens", id, None, None) => decoded(id).map(Self::Token),
+            ("sessions", id, None, None) => decoded(id).map(Self::Session),
             _ => None,
         }
     }
@@ -125,6 +149,8 @@ impl Route {
             Self::Status | Self::Stats | Self::Audit | Self::Models | Self::Catalog => &["GET"],
             Self::Decisions | Self::KeyLimits(_) => &["GET"],
             Self::Series | Self::Overview | Self::Metrics => &["GET"],
+            Self::Requests | Self::Events | Self::Sessions => &["GET"],
+            Self::Session(_) => &["DELETE"],
             Self::Keys | Self::Tokens | Self::Suggestions => &["GET", "POST"],
             Self::Key(_) | Self::Token(_) => &["PATCH", "DELETE"],
             Self::Pool(_) => &["PUT", "DELETE"],
@@ -167,6 +193,8 @@ mod tests {
         assert_eq!(Route::of("/api/keys/group"), Some(Route::KeyGroup));
         assert_eq!(Route::of("/api/keys/suggestions"), Some(Route::Suggestions));
         assert_eq!(Route::of("/api/keys/k_1/limits"), Some(Route::KeyLimits("k_1".into())));
+        assert_eq!(Route::of("/api/sessions/end_others"), Some(Route::SessionsEndOthers));
+        assert_eq!(Route::of("/api/sessions/ab12"), Some(Route::Session("ab12".into())));
         assert_eq!(Route::of("/api/keys/k_1"), Some(Route::Key("k_1".into())));
         assert_eq!(Route::of("/api/models/catalog"), Some(Route::Catalog));
         assert_eq!(Route::of("/api/models/catalog/refresh"), Some(Route::CatalogRefresh));
@@ -218,6 +246,14 @@ mod tests {
             "keys/k/test",
             "keys/k/limits",
             "decisions",
+            "requests",
+            "events",
+            "playground",
+            "sessions",
+            "sessions/end_others",
+            "sessions/s",
+            "backup",
+            "restore",
             "tokens",
             "tokens/t",
             "models",

@@ -2,6 +2,7 @@
 
 use super::catalog::Watch;
 use super::journal::{Entry, Journal, Written};
+use crate::platform::bell::Bell;
 use crate::platform::{env, log, random, time};
 use crate::store::{self, StoreError};
 use rondo_core::pool::Pool;
@@ -61,6 +62,8 @@ pub struct Core {
     pub pool: RefCell<Pool>,
     /// Failed logins.
     pub limiter: RefCell<Limiter>,
+    /// Rings when a request ended or a grant was given, for those who follow.
+    pub bell: Bell,
     /// The watch over the provider's list of models.
     pub watch: Watch,
     /// Why it does not work; `None` once loaded.
@@ -91,6 +94,7 @@ impl Core {
             journal,
             pool: RefCell::new(Pool::new(0)),
             limiter: RefCell::new(Limiter::default()),
+            bell: Bell::default(),
             watch: Watch::default(),
             trouble: RefCell::new(None),
             alarm_set: Cell::new(false),

@@ -5,9 +5,9 @@ use super::{catalog, flush, views};
 use crate::platform::coordinator::{ANSWER_HEADER, ASK_HEADER, fits_header};
 use crate::platform::{log, random, time};
 use crate::store::StoreError;
-use rondo_core::pool::Leased;
 use rondo_core::pool::protocol::{Ask, Attempt, AttemptEnd, Fault, LOCAL_GRANT, Settle, understands};
 use rondo_core::pool::spending::Spending;
+use rondo_core::pool::{Leased, stories};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wasm_bindgen::JsCast;
@@ -55,6 +55,8 @@ pub async fn handle(core: &Core, request: Request) -> Result<Response> {
         "tested" => tested(core, &body).await,
         "models" => json_response(&views::models(core), 200),
         "decisions" => view(views::decisions(core, &body)),
+        "requests" => view(views::requests(core, &body)),
+        "events" => view(views::events(core, &body).await),
         "limits" => view(views::limits(core, &body)),
         "metrics" => json_response(&views::metrics(core), 200),
         "pulse" => json_response(&views::pulse(core), 200),
@@ -157,10 +159,12 @@ fn ready(core: &Core) -> Value {
 }
 
 async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
-    let Some(ask) = serde_json::from_str::<Ask>(body).ok().filter(|ask| understands(ask.v)) else {
+    let Some(mut ask) = serde_json::from_str::<Ask>(body).ok().filter(|ask| understands(ask.v)) else {
         return json_response(&json!({"error": "not an ask of this version or the one before"}), 400);
     };
     let now = time::now_ms();
+    // Stories live in memory only: their bytes would be most of the journal.
+    let lifted = stories::lift(&mut ask.settles);
     if !ask.settles.is_empty()
         && let Err(error) = core.journal.append(now, &ask.settles)
     {
@@ -168,6 +172,7 @@ async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
         log::error("journal_failed", &json!({"error": error.0}));
         return json_response(&json!({"error": "the journal cannot be written"}), 503);
     }
+    stories::put_back(&mut ask.settles, lifted);
     let (answer, interval, leased) = {
         let mut pool = core.pool.borrow_mut();
         let answer = pool.ask(now, &ask);
@@ -180,6 +185,9 @@ async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
         // Nobody learns of these grants: they lapse.
         log::error("journal_failed", &json!({"error": error.0}));
         return json_response(&json!({"error": "the journal cannot be written"}), 503);
+    }
+    if !ask.settles.is_empty() || ask.want.is_some() {
+        core.bell.ring();
     }
     if !ask.settles.is_empty() && !core.alarm_set.get() {
         core.set_alarm(interval).await;

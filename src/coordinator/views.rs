@@ -1,10 +1,15 @@
 //! What the admin pages ask the object for. Times are unix milliseconds.
 
 use super::object::Core;
+use crate::platform::race::within;
 use crate::platform::time;
 use crate::store::StoreError;
 use rondo_core::limits::durable_object::ROW_BYTES;
+use rondo_core::limits::events::{
+    AT_ONCE as EVENTS_AT_ONCE, FOLLOWERS, PULSE_EVERY_MS, WAIT_MS as EVENTS_WAIT_MS,
+};
 use rondo_core::pool::decisions::KEPT;
+use rondo_core::pool::stories::Filter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -39,6 +44,58 @@ pub fn decisions(core: &Core, body: &str) -> Option<Value> {
     let fitting = |most| pool.decisions().latest(most, call.key.as_deref(), call.grant);
     let items: Vec<_> = fitting(call.limit).collect();
     Some(json!({"items": items, "total": fitting(KEPT).count()}))
+}
+
+#[derive(Deserialize)]
+struct RequestsCall {
+    limit: usize,
+    filter: Filter,
+}
+
+/// The last requests, newest first: `{items, seq, kept}`; `None` when the call is not understood.
+pub fn requests(core: &Core, body: &str) -> Option<Value> {
+    let call: RequestsCall = serde_json::from_str(body).ok()?;
+    let pool = core.pool.borrow();
+    let stories = pool.stories();
+    let items: Vec<_> = stories.latest(call.limit, &call.filter).collect();
+    Some(json!({"items": items, "seq": stories.seq(), "kept": stories.kept()}))
+}
+
+#[derive(Deserialize)]
+struct EventsCall {
+    /// The last story that the asker has; without one the next that comes is the first.
+    since: Option<u64>,
+    /// `(waiting, under_way)` as the asker knows them.
+    seen: Option<(usize, usize)>,
+    wait_ms: u64,
+}
+
+/// What is new: `{items, seq, at, waiting, under_way}`, items oldest first. Waits until there is a story, or (a moment
+/// after the call) other numbers, or the time is over. `None` when the call is not understood.
+pub async fn events(core: &Core, body: &str) -> Option<Value> {
+    let call: EventsCall = serde_json::from_str(body).ok()?;
+    let begun = time::now_ms();
+    let crowded = core.bell.waiting() >= FOLLOWERS;
+    let until = begun + if crowded { 0 } else { call.wait_ms.min(EVENTS_WAIT_MS) };
+    loop {
+        let now = time::now_ms();
+        let other = {
+            let pool = core.pool.borrow();
+            let (stories, numbers) = (pool.stories(), (pool.waiting(), pool.under_way()));
+            let since = call.since.unwrap_or(stories.seq());
+            let other = call.seen != Some(numbers);
+            let news = stories.any_since(since) || call.since.is_none();
+            if news || now >= until || other && now >= begun + PULSE_EVERY_MS {
+                let items: Vec<_> = stories.since(since, EVENTS_AT_ONCE).collect();
+                let (waiting, under_way) = numbers;
+                return Some(json!({"items": items, "seq": stories.seq(), "at": now, "waiting": waiting,
+                    "under_way": under_way}));
+            }
+            other
+        };
+        let look = if other { until.min(begun + PULSE_EVERY_MS) } else { until };
+        let _ = within(look.saturating_sub(now).max(1), core.bell.next_ring()).await;
+    }
 }
 
 #[derive(Deserialize)]

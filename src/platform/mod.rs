@@ -1,6 +1,7 @@
 //! All JavaScript glue lives here: time, randomness, fetch, streams, bindings, logs.
 
 pub mod assets;
+pub mod bell;
 pub mod body;
 pub mod coordinator;
 pub mod env;

@@ -101,9 +101,11 @@ pub struct About {
     pub degraded: Option<&'static str>,
     /// `x-ratelimit-*`, for a token with limits of its own.
     pub allowance: Option<Allowance>,
+    /// For the admin page alone: without CORS.
+    pub own_page: bool,
 }
 
-/// An answer of the data plane: with CORS, never cached, and with what `about` says. An event stream is told
+/// An answer of the data plane: with CORS (but for the admin page), never cached, and with what `about` says. An event stream is told
 /// by its content type.
 #[must_use]
 pub fn data(
@@ -122,8 +124,10 @@ pub fn data(
             Some(other) => headers.set_content_type(&other.into()),
         }
         headers.set_cache_control(&words.no_store);
-        headers.set_allow_origin(&words.any);
-        headers.set_expose_headers(&words.exposed);
+        if !about.own_page {
+            headers.set_allow_origin(&words.any);
+            headers.set_expose_headers(&words.exposed);
+        }
         if content_type.is_some_and(|kind| kind.starts_with("text/event-stream")) {
             headers.set_accel_buffering(&words.no);
         }

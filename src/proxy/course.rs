@@ -12,10 +12,12 @@ use crate::platform::race::Watch;
 use crate::platform::respond::About;
 use crate::platform::time;
 use rondo_core::config::Timeouts;
+use rondo_core::limits::coordinator::ATTEMPTS_TOLD;
 use rondo_core::limits::grant::DEFAULT_COMPLETION_TOKENS;
 use rondo_core::pool::faults::named_quota;
 use rondo_core::pool::outcome::{self, Failure};
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Fault, Grant, RequestEnd};
+use rondo_core::pool::stories::Tried;
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::usage::Usage;
 use std::collections::VecDeque;
@@ -71,6 +73,8 @@ pub struct Course<'a> {
     pub(super) watch: Watch,
     /// The model tried last.
     model: String,
+    /// Attempts that were followed by another: the last goes with its own report. As many as are told of.
+    tried: Vec<Tried>,
 }
 
 impl<'a> Course<'a> {
@@ -100,6 +104,7 @@ impl<'a> Course<'a> {
             urgent: false,
             watch: Watch::default(),
             model: String::new(),
+            tried: Vec::new(),
         }
     }
 }
@@ -186,6 +191,10 @@ impl Course<'_> {
             settle::attempt(grant, attempt, Some(request));
             return Some((error, true));
         }
+        if self.tried.len() >= ATTEMPTS_TOLD {
+            self.tried.remove(0);
+        }
+        self.tried.push(settle::tried(grant, &attempt));
         settle::attempt(grant, attempt, None);
         if fault.excludes_key() {
             self.excluded_keys.retain(|(key, _)| *key != grant.key);
@@ -226,6 +235,13 @@ impl Course<'_> {
             started: self.started,
             attempts: self.attempts,
             wait_ms: self.patience.waited(),
+            told: settle::told(
+                &self.about.request_id,
+                self.body.model(),
+                self.body.scan.stream,
+                self.client.is_playground(),
+                &self.tried,
+            ),
         }
     }
 

@@ -214,6 +214,7 @@ impl Course<'_> {
             exclude_keys: self.excluded_keys.iter().map(|(key, _)| key.clone()).collect(),
             exclude_models: self.excluded_models.clone(),
             ticket,
+            playground: self.client.is_playground(),
         }
     }
 }

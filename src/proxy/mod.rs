@@ -20,4 +20,4 @@ mod wait;
 
 pub use models::models;
 pub use open::{alive, internal, nothing, preflight, ready, warming, wrong_method};
-pub use request::chat;
+pub use request::{chat, playground};

@@ -1,6 +1,6 @@
 //! A request as it comes in: what its headers say, who sends it, its body.
 
-use super::authenticate::{CREDENTIAL_HEADERS, Client, authenticate};
+use super::authenticate::{CREDENTIAL_HEADERS, Client, admin, authenticate};
 use super::course::{Arrived, Course};
 use super::read::{BODY_HEADERS, Body, read};
 use super::{answer, state};
@@ -38,11 +38,31 @@ pub fn about(request: &Incoming) -> (About, Option<u64>) {
 
 /// Serves `POST /v1/chat/completions`.
 pub async fn chat(request: &Incoming, env: &worker::Env, context: &worker::Context) -> web_sys::Response {
-    let started = time::now_ms();
     let (about, deadline) = about(request);
-    match prepare(request, env).await {
+    serve(request, env, context, (about, deadline), false).await
+}
+
+/// Serves `POST /api/playground`: the same for an admin whose session was checked, and for this page alone.
+pub async fn playground(
+    request: &Incoming,
+    env: &worker::Env,
+    context: &worker::Context,
+) -> web_sys::Response {
+    let (about, deadline) = about(request);
+    serve(request, env, context, (About { own_page: true, ..about }, deadline), true).await
+}
+
+async fn serve(
+    request: &Incoming,
+    env: &worker::Env,
+    context: &worker::Context,
+    (about, deadline): (About, Option<u64>),
+    playground: bool,
+) -> web_sys::Response {
+    let started = time::now_ms();
+    match prepare(request, env, playground).await {
         Ok((client, body)) => {
-            let address = client.is_public().then(|| address(request));
+            let address = (client.is_public() && !playground).then(|| address(request));
             let passed = passed_headers(request);
             let arrived = Arrived { started, about, deadline, client, address, body, passed };
             Course::new(env, context, arrived).run().await
@@ -75,8 +95,15 @@ fn too_large(
     answer::error_over(error, about, &channel.readable)
 }
 
-async fn prepare(request: &Incoming, env: &worker::Env) -> Result<(Client, Body), ApiError> {
-    let client = authenticate(env, &credentials_of(request), true).await?;
+async fn prepare(
+    request: &Incoming,
+    env: &worker::Env,
+    playground: bool,
+) -> Result<(Client, Body), ApiError> {
+    let client = match playground {
+        true => admin(env).await?,
+        false => authenticate(env, &credentials_of(request), true).await?,
+    };
     let body = read(request, &BODY.with(|names| request.headers(names))).await?;
     Ok((client, body))
 }

@@ -4,8 +4,10 @@ use super::ask::{Asked, ask};
 use super::state;
 use crate::platform::time;
 use rondo_core::limits::coordinator::SETTLE_FLUSH_MS;
+use rondo_core::limits::input::MODEL_ID_BYTES;
 use rondo_core::limits::workers::WAIT_UNTIL_MS;
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Grant, Reading, RequestEnd, Settle};
+use rondo_core::pool::stories::{Told, Tried, clipped};
 use rondo_core::wire::headers::LimitReading;
 use rondo_core::wire::usage::Usage;
 use std::rc::Rc;
@@ -187,7 +189,7 @@ impl Ledger {
 }
 
 /// The request, as far as its end must tell.
-#[derive(Clone)]
+#[derive(Default)]
 pub struct Story {
     /// Token id; empty in public mode.
     pub token: Rc<str>,
@@ -197,11 +199,37 @@ pub struct Story {
     pub attempts: u32,
     /// Time spent waiting for grants.
     pub wait_ms: u64,
+    /// What the list of recent requests tells beside.
+    pub told: Told,
+}
+
+/// What that list tells of a request so far. `asked` is the client's own word, of any length.
+pub fn told(id: &str, asked: Option<&str>, stream: bool, playground: bool, attempts: &[Tried]) -> Told {
+    Told {
+        id: id.to_owned(),
+        asked: asked.map(|asked| clipped(asked, MODEL_ID_BYTES)),
+        stream,
+        playground,
+        attempts: attempts.to_vec(),
+    }
+}
+
+/// An attempt that another one follows.
+pub fn tried(grant: &Grant, attempt: &Attempt) -> Tried {
+    Tried {
+        key: attempt.key.clone(),
+        model: attempt.model.clone(),
+        end: attempt.end,
+        status: attempt.status,
+        duration_ms: attempt.duration_ms,
+        first_event_ms: attempt.first_event_ms,
+        grant: grant.id,
+    }
 }
 
 impl Story {
     /// The report of the request's end.
-    pub fn end(&self, model: &str, status: u16, now: u64) -> RequestEnd {
+    pub fn end(self, model: &str, status: u16, now: u64) -> RequestEnd {
         RequestEnd {
             token: self.token.to_string(),
             model: model.to_owned(),
@@ -210,6 +238,7 @@ impl Story {
             attempts: self.attempts,
             wait_ms: self.wait_ms,
             duration_ms: now.saturating_sub(self.started),
+            told: Some(Box::new(self.told)),
             ..RequestEnd::default()
         }
     }

@@ -143,11 +143,12 @@ impl Follower {
             Ended::Stopped => self.broken(Fault::Timeout).await,
         };
         let now = time::now_ms();
-        let mut request = self.telling.story.end(&self.ledger.grant.model, 200, now);
+        let story = std::mem::take(&mut self.telling.story);
+        let before = self.ledger.sent_at.saturating_sub(story.started);
+        let mut request = story.end(&self.ledger.grant.model, 200, now);
         request.cut = end == AttemptEnd::Cut;
         request.error = matches!(end, AttemptEnd::Failed(_));
         request.usage = usage;
-        let before = self.ledger.sent_at.saturating_sub(self.telling.story.started);
         request.first_event_ms = self.ledger.first_event_ms.map(|ms| ms + before);
         settle::attempt(&self.ledger.grant, self.ledger.close(end, usage, now), Some(request));
         settle::delivery_within(&self.env, matches!(end, AttemptEnd::Failed(_))).await;

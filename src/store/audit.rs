@@ -36,6 +36,16 @@ impl Deed<'_> {
         statement(db, sql, &args)
     }
 
+    /// Writes the row in any case.
+    ///
+    /// # Errors
+    /// When D1 refuses a value.
+    pub fn always(&self, db: &D1Database) -> Result<D1PreparedStatement, StoreError> {
+        let args =
+            [Arg::Whole(self.at), Arg::Text(self.actor), Arg::Text(self.action), Arg::Text(self.detail)];
+        statement(db, "INSERT INTO audit (at, actor, action, detail) VALUES (?1, ?2, ?3, ?4)", &args)
+    }
+
     /// The row and, with it, the next epoch: both only if the statement before them changed anything.
     ///
     /// # Errors
@@ -51,9 +61,7 @@ impl Deed<'_> {
 /// # Errors
 /// When D1 refuses.
 pub async fn record(db: &D1Database, deed: &Deed<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO audit (at, actor, action, detail) VALUES (?1, ?2, ?3, ?4)";
-    let args = [Arg::Whole(deed.at), Arg::Text(deed.actor), Arg::Text(deed.action), Arg::Text(deed.detail)];
-    batch(db, vec![statement(db, sql, &args)?]).await?;
+    batch(db, vec![deed.always(db)?]).await?;
     Ok(())
 }
 

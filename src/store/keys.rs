@@ -2,10 +2,9 @@
 
 use super::StoreError;
 use super::audit::Deed;
-use super::sql::{Arg, Count, batch, statement};
+use super::sql::{Arg, Count, batch, pieces, statement};
 use rondo_core::config::keys::{Chosen, KeyPatch};
 use rondo_core::config::list::KeyQuery;
-use rondo_core::limits::d1::JSON_PARAM_BYTES;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use worker::{D1Database, D1PreparedStatement};
@@ -227,31 +226,6 @@ pub async fn insert(
     Ok((stored, row))
 }
 
-struct Piece {
-    json: String,
-    count: u64,
-}
-
-/// JSON lists, each short enough to be bound.
-fn pieces(keys: &[Sealed]) -> Result<Vec<Piece>, StoreError> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    for key in keys {
-        let json = serde_json::to_string(key)?;
-        match pieces.last_mut() {
-            Some(piece) if piece.json.len() + json.len() < JSON_PARAM_BYTES => {
-                piece.json.push(',');
-                piece.json.push_str(&json);
-                piece.count += 1;
-            }
-            _ => pieces.push(Piece { json: format!("[{json}"), count: 1 }),
-        }
-    }
-    for piece in &mut pieces {
-        piece.json.push(']');
-    }
-    Ok(pieces)
-}
-
 /// Changes a key; `None` when there is none with that id. Four queries.
 ///
 /// # Errors
@@ -351,10 +325,12 @@ pub struct SealedRow {
     pub enabled: u64,
     /// Its own upstream.
     pub base_url: Option<String>,
+    /// What else it was added with, as JSON.
+    pub options: Option<String>,
 }
 
-const SEALED: &str =
-    "SELECT id, provider, masked, sealed, label, quota_group, weight, enabled, base_url FROM keys";
+const SEALED: &str = "SELECT id, provider, masked, sealed, label, quota_group, weight, enabled, base_url, \
+     CASE WHEN source = 'env' THEN NULL ELSE options END AS options FROM keys";
 
 /// Chosen keys, at most `limit` in the order of their ids, those after `after`. A state is no choice here. One
 /// query.

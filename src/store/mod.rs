@@ -11,6 +11,7 @@ pub mod load;
 pub mod migrate;
 pub mod names;
 pub mod pools;
+pub mod restore;
 pub mod sessions;
 pub mod settings;
 pub mod sql;

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::audit::Deed;
 use super::sql::{Arg, Count, batch, statement};
 use rondo_core::limits::auth::SESSIONS;
+use serde::Deserialize;
 use worker::{D1Database, D1PreparedStatement};
 
 /// A session to begin.
@@ -92,6 +93,37 @@ pub async fn end(db: &D1Database, digest: &str, deed: &Deed<'_>) -> Result<(), S
     let delete = statement(db, "DELETE FROM sessions WHERE digest = ?1", &[Arg::Text(digest)])?;
     batch(db, vec![delete, deed.recorded(db)?]).await?;
     Ok(())
+}
+
+/// A session that is alive.
+#[derive(Deserialize)]
+pub struct SessionRow {
+    /// Digest of its token.
+    pub digest: String,
+    /// Unix milliseconds.
+    pub created_at: u64,
+    /// Unix milliseconds.
+    pub expires_at: u64,
+}
+
+/// Sessions alive, newest first. One query.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn list(db: &D1Database, now: u64) -> Result<Vec<SessionRow>, StoreError> {
+    let sql = "SELECT digest, created_at, expires_at FROM sessions WHERE expires_at > ?1 \
+               ORDER BY created_at DESC, digest LIMIT ?2";
+    let args = [Arg::Whole(now), Arg::Whole(SESSIONS as u64)];
+    batch(db, vec![statement(db, sql, &args)?]).await?.rows(0)
+}
+
+/// Ends every session but one; gives how many. Two queries.
+///
+/// # Errors
+/// When D1 refuses.
+pub async fn end_others(db: &D1Database, digest: &str, deed: &Deed<'_>) -> Result<u64, StoreError> {
+    let delete = statement(db, "DELETE FROM sessions WHERE digest <> ?1", &[Arg::Text(digest)])?;
+    batch(db, vec![delete, deed.recorded(db)?]).await?.changes(0)
 }
 
 fn room(db: &D1Database, now: u64) -> Result<Vec<D1PreparedStatement>, StoreError> {

@@ -2,8 +2,9 @@
 //! transaction, and errors that name their cause.
 
 use super::StoreError;
+use rondo_core::limits::d1::JSON_PARAM_BYTES;
 use rondo_core::pool::spending::Spending;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result};
@@ -106,4 +107,35 @@ impl Results {
 pub struct Count {
     /// The number.
     pub n: u64,
+}
+
+/// Some rows as one JSON list, to be unfolded by `json_each`.
+pub struct Piece {
+    /// The list.
+    pub json: String,
+    /// How many rows it holds.
+    pub count: u64,
+}
+
+/// Rows as JSON lists, each short enough to be bound.
+///
+/// # Errors
+/// When a row is no JSON.
+pub fn pieces<T: Serialize>(rows: &[T]) -> Result<Vec<Piece>, StoreError> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for row in rows {
+        let json = serde_json::to_string(row)?;
+        match pieces.last_mut() {
+            Some(piece) if piece.json.len() + json.len() < JSON_PARAM_BYTES => {
+                piece.json.push(',');
+                piece.json.push_str(&json);
+                piece.count += 1;
+            }
+            _ => pieces.push(Piece { json: format!("[{json}"), count: 1 }),
+        }
+    }
+    for piece in &mut pieces {
+        piece.json.push(']');
+    }
+    Ok(pieces)
 }

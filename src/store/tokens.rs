@@ -7,6 +7,7 @@ use rondo_core::config::list::Page;
 use rondo_core::config::tokens::TokenFields;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use worker::{D1Database, D1PreparedStatement};
 
 const COLUMNS: &str = "t.id, t.name, t.masked, t.enabled, t.expires_at, t.models, t.limits, t.metrics, t.source, \
@@ -70,6 +71,55 @@ pub async fn list(db: &D1Database, page: Page) -> Result<(Vec<TokenRow>, u64), S
     )
     .await?;
     Ok((results.rows(1)?, results.rows::<Count>(0)?.first().map_or(0, |count| count.n)))
+}
+
+/// A token as a backup keeps it.
+#[derive(Deserialize)]
+pub struct SavedRow {
+    /// Row id.
+    pub id: String,
+    /// The operator's name.
+    pub name: String,
+    /// Its digest.
+    pub digest: String,
+    /// What may be seen of it.
+    pub masked: String,
+    /// 1 or 0.
+    pub enabled: u64,
+    /// Unix milliseconds.
+    pub expires_at: Option<u64>,
+    /// JSON list.
+    pub models: Option<String>,
+    /// JSON object.
+    pub limits: String,
+    /// 1 or 0.
+    pub metrics: u64,
+}
+
+/// At most `limit` tokens in the order of their ids, those after `after`, the one of the environment left out. One
+/// query.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn saved(db: &D1Database, after: &str, limit: usize) -> Result<Vec<SavedRow>, StoreError> {
+    let sql = "SELECT id, name, digest, masked, enabled, expires_at, models, limits, metrics FROM tokens \
+               WHERE source <> 'env' AND id > ?1 ORDER BY id LIMIT ?2";
+    batch(db, vec![statement(db, sql, &[Arg::Text(after), Arg::Whole(limit as u64)])?]).await?.rows(0)
+}
+
+/// Which of these digests are stored already. One query.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn known(db: &D1Database, digests: &[&str]) -> Result<HashSet<String>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        digest: String,
+    }
+    let json = serde_json::to_string(digests)?;
+    let sql = "SELECT digest FROM tokens WHERE digest IN (SELECT value FROM json_each(?1))";
+    let results = batch(db, vec![statement(db, sql, &[Arg::Text(&json)])?]).await?;
+    Ok(results.rows::<Row>(0)?.into_iter().map(|row| row.digest).collect())
 }
 
 /// Stores a token; `None` when the same is there already. Four queries.

@@ -7,6 +7,7 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 import { startWorker } from '../harness/worker.mjs';
 import { createSimulator } from '../upstream/simulator.mjs';
 import { PASSWORD, SETUP_CODE, caller, keyNumber } from './admin-client.mjs';
+import { until } from './proxy.mjs';
 
 const document = JSON.parse(readFileSync(inRoot('docs', 'openapi.json'), 'utf8'));
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
@@ -129,6 +130,16 @@ describe('the documented admin API', () => {
     const decisions = await exchange('GET', '/api/decisions');
     assert.equal(decisions.items[0].outcome.kind, 'granted');
     await exchange('GET', '/api/decisions', { path: '/api/decisions?limit=0' });
+    await exchange('POST', '/api/playground', { body: { model: 'gpt-oss-120b', messages: [{ role: 'user', content: 'Hello' }] } });
+    await until(async () => (await exchange('GET', '/api/requests')).items.length === 2, 5_000, 'both requests are told');
+    await exchange('GET', '/api/requests', { path: '/api/requests?status=fine' });
+    // It would go on for 45 s.
+    const leaving = new AbortController();
+    const live = await rondo.fetch('/api/events', { headers: session(), signal: leaving.signal });
+    assert.equal(live.headers.get('content-type').split(';')[0], Object.keys(document.paths['/api/events'].get.responses[live.status].content)[0]);
+    seen.add(`GET /api/events ${live.status}`);
+    leaving.abort();
+    await exchange('GET', '/api/events', { path: '/api/events?since=x' });
     await exchange('GET', '/api/keys/{id}/limits', { path: `/api/keys/${env.id}/limits` });
     await exchange('GET', '/api/keys/{id}/limits', { path: '/api/keys/k_0/limits' });
     await exchange('POST', '/api/keys/group', { body: { ids: [env.id], group: 'g' } });
@@ -167,6 +178,14 @@ describe('the documented admin API', () => {
     const { fuel } = await exchange('GET', '/api/overview');
     assert.equal(fuel.cloudflare.items.length, 4);
     await exchange('GET', '/metrics');
+    const backup = await exchange('POST', '/api/backup', { body: { password: PASSWORD } });
+    assert.ok(backup.tokens.length > 0 && backup.pools.length > 0);
+    await exchange('POST', '/api/restore', { body: { password: PASSWORD, backup: {} } });
+    await exchange('POST', '/api/restore', { body: { password: PASSWORD, backup } });
+    const { items: sessions } = await exchange('GET', '/api/sessions');
+    await exchange('DELETE', '/api/sessions/{id}', { path: `/api/sessions/${sessions.find((one) => !one.current).id}` });
+    await exchange('DELETE', '/api/sessions/{id}', { path: '/api/sessions/0000000000000000' });
+    await exchange('POST', '/api/sessions/end_others');
     await exchange('GET', '/api/audit');
 
     await exchange('POST', '/api/auth/password', { body: { current: PASSWORD, new: `${PASSWORD} 2` } });

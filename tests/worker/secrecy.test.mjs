@@ -30,7 +30,7 @@ test('no secret, prompt or answer is stored, logged or answered', async () => {
     await keep(await pool.chat({ nonsense: true }, { token }));
     await keep(await pool.chat({}, { token: 'rk-wrong-token-value-000000' }));
     await keep(await pool.chat('{"broken', { token }));
-    for (const path of ['/api/keys', '/api/tokens', '/api/stats', '/api/settings', '/api/models', '/api/audit', '/health', '/readyz', '/v1/models']) {
+    for (const path of ['/api/keys', '/api/tokens', '/api/stats', '/api/settings', '/api/models', '/api/audit', '/api/requests', '/health', '/readyz', '/v1/models']) {
       answers.push(JSON.stringify(await pool.admin('GET', path, undefined, { expect: [200, 401, 404, 503] })));
     }
     await pool.rondo.coordinator('/flush', { method: 'POST' });

@@ -7,6 +7,7 @@ mod settings;
 mod snapshot;
 mod validate;
 
+pub mod backup;
 pub mod catalog;
 pub mod groups;
 pub mod import;

@@ -38,7 +38,7 @@ impl Default for TokenFields {
 
 impl TokenFields {
     /// Applies the fields of a body; null clears what can be absent. `now` is unix milliseconds.
-    fn apply(&mut self, fields: &mut Fields<'_>, now: u64) -> Result<(), FieldError> {
+    pub(super) fn apply(&mut self, fields: &mut Fields<'_>, now: u64) -> Result<(), FieldError> {
         fields.text("name", NAME_CHARS * 4, &mut self.name)?;
         if self.name.is_empty() || self.name.chars().count() > NAME_CHARS {
             return Err(FieldError::new("name", format!("must be a text of 1 to {NAME_CHARS} characters")));

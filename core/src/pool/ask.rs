@@ -70,7 +70,8 @@ impl Pool {
         } else {
             Some(self.token(&want.token).filter(|token| token.is_live(now)).ok_or(RefusedWhy::Token)?)
         };
-        if token.is_none() && self.snapshot.settings.access_mode != AccessMode::Public {
+        let open = want.playground || self.snapshot.settings.access_mode == AccessMode::Public;
+        if token.is_none() && !open {
             return Err(RefusedWhy::Token);
         }
         let route =

@@ -30,6 +30,7 @@ pub mod settled;
 pub mod spending;
 pub mod state;
 pub mod status;
+pub mod stories;
 mod suggest;
 mod tenant;
 pub mod tenants;

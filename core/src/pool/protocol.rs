@@ -84,6 +84,9 @@ pub struct Want {
     /// The ticket this request waited on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<u64>,
+    /// The admin asks, under no token, with a session that was checked. Set by the playground's route alone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub playground: bool,
 }
 
 /// The Coordinator's answer.
@@ -383,4 +386,7 @@ pub struct RequestEnd {
     /// Time to the first event given to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_event_ms: Option<u64>,
+    /// What the list of recent requests tells beyond that; kept in memory only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<super::stories::Told>>,
 }

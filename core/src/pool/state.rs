@@ -16,6 +16,7 @@ use super::protocol::{Attempt, AttemptEnd, GrantId, RequestEnd, Settle};
 use super::quota::{Deviation, Quota};
 use super::rotation::Turn;
 use super::settled::Settled;
+use super::stories::Stories;
 use super::tenants::{Taken, Tenants};
 use crate::config::{Snapshot, TokenLimits};
 use crate::limits::grant::SENT_LAPSES_MS;
@@ -102,6 +103,7 @@ pub struct Pool {
     /// By number of the provider.
     pub(super) breakers: HashMap<u32, Breaker>,
     pub(super) decisions: Decisions,
+    pub(super) stories: Stories,
     /// The provider's public list of models, as last fetched.
     pub(super) catalog: Catalog,
     pub(super) foresight: Foresight,
@@ -143,6 +145,7 @@ impl Pool {
             kinship: Kinship::default(),
             breakers: HashMap::new(),
             decisions: Decisions::default(),
+            stories: Stories::new(incarnation),
             catalog: Catalog::default(),
             foresight: Foresight::default(),
             askers: HashMap::new(),
@@ -218,6 +221,7 @@ impl Pool {
             }
             if let Some(request) = &settle.request {
                 self.count_request(now, request);
+                self.stories.note(at, settle);
                 let used = request.usage.prompt_tokens + request.usage.completion_tokens;
                 let taken = tenant.take();
                 let taken = taken.as_ref().map(|(_, taken)| taken);

@@ -8,6 +8,7 @@ use super::kinship::Kinship;
 use super::models::Model;
 use super::quota::Quota;
 use super::state::{Foresight, Pool};
+use super::stories::Stories;
 use serde::{Deserialize, Serialize};
 
 /// How many keys are in which state.
@@ -167,6 +168,12 @@ impl Pool {
     #[must_use]
     pub fn decisions(&self) -> &Decisions {
         &self.decisions
+    }
+
+    /// The last requests.
+    #[must_use]
+    pub fn stories(&self) -> &Stories {
+        &self.stories
     }
 
     /// How well the twin foresees the upstream.

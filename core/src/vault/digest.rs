@@ -22,6 +22,8 @@ pub enum Domain {
     UpstreamKey,
     /// A client's address, for limits in access mode `public` and failed logins.
     Address,
+    /// Nothing but the digest key itself: whether two are the same.
+    Check,
 }
 
 impl Domain {
@@ -32,6 +34,7 @@ impl Domain {
             Self::Session => b"rondo/session/v1\0",
             Self::UpstreamKey => b"rondo/upstream-key/v1\0",
             Self::Address => b"rondo/address/v1\0",
+            Self::Check => b"rondo/check/v1\0",
         }
     }
 }
@@ -51,6 +54,12 @@ impl DigestKey {
     /// The digest of a text in a domain. The text's length is the caller's to bound.
     pub fn digest(&self, domain: Domain, text: &str) -> Digest {
         Digest(hmac(&self.mac, &[domain.prefix(), text.as_bytes()]))
+    }
+
+    /// A fingerprint of this key, 16 hexadecimal digits: digests made elsewhere mean something here only when the
+    /// fingerprint there is the same.
+    pub fn check(&self) -> String {
+        self.digest(Domain::Check, "").short()
     }
 
     /// The admin password under the pepper, see [`super::password::pepper`].
@@ -79,6 +88,11 @@ impl Digest {
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
+    }
+
+    /// Its first 64 bits in hexadecimal, by which it can be named without being told.
+    pub fn short(&self) -> String {
+        self.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Equality in constant time.
@@ -200,5 +214,14 @@ mod tests {
             let same = key().digest(Domain::Token, &a) == key().digest(Domain::Token, &b);
             prop_assert_eq!(same, a == b);
         }
+    }
+
+    #[test]
+    fn a_key_is_recognised_by_its_fingerprint_and_by_nothing_it_digests() {
+        let (key, other) = (DigestKey::new(&[1; KEY_BYTES]), DigestKey::new(&[2; KEY_BYTES]));
+        assert_eq!(key.check(), DigestKey::new(&[1; KEY_BYTES]).check());
+        assert_ne!(key.check(), other.check());
+        assert!(key.check().len() == 16 && key.check().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(key.check(), key.digest(Domain::Token, "").short());
     }
 }
