@@ -113,7 +113,9 @@ async function call<T>(method: string, path: string, body?: unknown, signal?: Ab
   });
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (problem.status === 401 && !path.startsWith('/api/auth/') && session.value === 'in') session.value = 'out';
+    // A call that asks for the password once more answers 401 to a wrong one: that ends no session.
+    const ended = problem.status === 401 && problem.title !== 'Wrong password' && !path.startsWith('/api/auth/');
+    if (ended && session.value === 'in') session.value = 'out';
     throw problem;
   }
   return (response.status === 204 ? undefined : await response.json()) as T;

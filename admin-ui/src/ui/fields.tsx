@@ -14,6 +14,7 @@ type Passed = {
   disabled?: boolean;
   autofocus?: boolean;
   maxLength?: number;
+  list?: string;
   autocomplete?: string;
   autocapitalize?: 'off' | 'on';
   spellcheck?: boolean;
@@ -72,7 +73,23 @@ export function TextArea({ label, hint, error, hideLabel, value, onValue, ...res
   );
 }
 
-export type Option<V extends string> = { value: V; label: string; disabled?: boolean };
+export type Option<V extends string> = { value: V; label: string; disabled?: boolean; /** Options of one group stand one after the other. */ group?: string };
+
+function Options<V extends string>({ options }: { options: Option<V>[] }) {
+  const groups = [...new Set(options.map((option) => option.group))];
+  return (
+    <>
+      {groups.map((group) => {
+        const own = options.filter((option) => option.group === group).map((option) => (
+          <option key={option.value} value={option.value} disabled={option.disabled}>
+            {option.label}
+          </option>
+        ));
+        return group === undefined ? own : <optgroup key={group} label={group}>{own}</optgroup>;
+      })}
+    </>
+  );
+}
 
 export function Select<V extends string>({ label, hint, error, hideLabel, value, onValue, options, ...rest }: Passed & Common & { value: V; onValue: (value: V) => void; options: Option<V>[] }) {
   const id = useId();
@@ -80,11 +97,7 @@ export function Select<V extends string>({ label, hint, error, hideLabel, value,
   return (
     <Frame id={id} {...common}>
       <select {...rest} {...described(id, common)} value={value} onChange={(event) => onValue(event.currentTarget.value as V)}>
-        {options.map((option) => (
-          <option key={option.value} value={option.value} disabled={option.disabled}>
-            {option.label}
-          </option>
-        ))}
+        <Options options={options} />
       </select>
     </Frame>
   );
