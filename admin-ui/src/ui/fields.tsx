@@ -14,6 +14,7 @@ type Passed = {
   disabled?: boolean;
   autofocus?: boolean;
   maxLength?: number;
+  /** Id of a `<datalist>`. */
   list?: string;
   autocomplete?: string;
   autocapitalize?: 'off' | 'on';

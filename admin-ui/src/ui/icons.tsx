@@ -29,6 +29,11 @@ const paths = {
   plus: 'M10 4v12M4 10h12',
   trash: 'M4 6h12M8 6V4h4v2M5.5 6l.7 10h7.6l.7-10',
   refresh: 'M16 10a6 6 0 1 1-1.8-4.3M16 3.5V7h-3.5',
+  pause: 'M7 4.5v11M13 4.5v11',
+  play: 'M6.5 4.5v11l9-5.5Z',
+  edit: 'M4 16h3l9-9-3-3-9 9ZM11.5 5.5l3 3',
+  download: 'M10 3v9M6.5 8.5 10 12l3.5-3.5M4 16h12',
+  group: 'M3.5 3.5h5v5h-5ZM11.5 11.5h5v5h-5ZM8.5 6H14v5.5M6 8.5V14h5.5',
   search: 'M8.5 3.5a5 5 0 1 0 0 10 5 5 0 0 0 0-10ZM12.2 12.2l4.3 4.3',
 } as const;
 

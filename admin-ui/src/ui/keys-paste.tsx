@@ -6,11 +6,14 @@ import { number } from '../format.ts';
 import { importKeys, nothingYet, type ImportResult } from '../import-keys.ts';
 import { maskKey, parseKeys } from '../keys-input.ts';
 import { texts } from '../pages/start/texts.ts';
+import { common } from '../texts/common.ts';
 import { Button } from './button.tsx';
 import { TextArea } from './fields.tsx';
 import { Badge, Notice, Progress } from './parts.tsx';
 
 const SHOWN = 6;
+/** Failures that the summary lists. */
+const LISTED = 200;
 
 type Props = {
   /** Of the new keys. */
@@ -80,8 +83,9 @@ export function Imported({ result }: { result: ImportResult }) {
     <Notice tone={failed.length > 0 ? 'warn' : added > 0 ? 'ok' : 'info'} alert>
       {t.added(added)} {duplicate > 0 && t.known(duplicate)} {failed.length > 0 && t.failed(failed.length)}
       {failed.length > 0 && (
-        <ul class="named">
-          {failed.slice(0, 10).map(({ masked, detail }, at) => <li key={at}><code>{masked}</code> {detail}</li>)}
+        <ul class="named scrolls" tabIndex={0}>
+          {failed.slice(0, LISTED).map(({ masked, detail }, at) => <li key={at}><code>{masked}</code> {detail}</li>)}
+          {failed.length > LISTED && <li>{common().andMore(failed.length - LISTED)}</li>}
         </ul>
       )}
     </Notice>
