@@ -9,10 +9,11 @@ export const launch = () => playwright.launch({ executablePath: chromium(), args
 
 /**
  * Opens `url` and waits until a page is shown.
- * @param {object} [options] of the browser's context; English, light and 1280 px wide by default
+ * @param {object} [options] of the browser's context (English, light and 1280 px wide by default), and `prepare(page)`,
+ *   called before anything is loaded
  * @returns {Promise<{page: import('playwright-core').Page, complaints: string[], close(): Promise<void>}>}
  */
-export async function open(browser, url, options = {}) {
+export async function open(browser, url, { prepare, ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 860 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
@@ -21,6 +22,7 @@ export async function open(browser, url, options = {}) {
   page.on('console', (message) => message.type() === 'error' && !/status of 4\d\d/.test(message.text()) && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => request.url().startsWith(new URL(url).origin) || complaints.push(`left the origin: ${request.url()}`));
+  await prepare?.(page);
   await page.goto(url);
   await page.waitForSelector('html[data-loaded]');
   return { page, complaints, close: () => context.close() };

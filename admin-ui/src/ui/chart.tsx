@@ -10,7 +10,7 @@ export type Series = {
   /** As many as `times`; null where nothing is known. */
   values: (number | null)[];
   /** Of the theme; by its place in the list when absent. */
-  tone?: 'error' | 'warn' | 'quiet';
+  tone?: 'ok' | 'error' | 'warn' | 'quiet' | `series-${1 | 2 | 3 | 4 | 5 | 6}`;
 };
 export type ChartProps = {
   /** What it shows: the name of the picture and of its table. */
@@ -20,13 +20,15 @@ export type ChartProps = {
   series: Series[];
   format?: (value: number) => string;
   kind?: 'line' | 'area' | 'bars';
+  /** Each series stands on those before it; nulls count as nothing. */
+  stacked?: boolean;
   /** Pixels. */
   height?: number;
 };
 /** Rows of the table beside the chart; the newest. */
 const ROWS = 200;
 
-export function Chart({ title, times, series, format = number, kind = 'line', height = 200 }: ChartProps) {
+export function Chart({ title, times, series, format = number, kind = 'line', stacked = false, height = 200 }: ChartProps) {
   const t = common();
   const frame = useRef<HTMLDivElement>(null);
   const [plot, setPlot] = useState<typeof import('./plot.ts')>();
@@ -41,8 +43,8 @@ export function Chart({ title, times, series, format = number, kind = 'line', he
   }, []);
   useEffect(() => {
     if (!plot || !frame.current) return;
-    return plot.draw(frame.current, { times, series, format, kind, height });
-  }, [plot, times, series, format, kind, height, dark, language.value]);
+    return plot.draw(frame.current, { times, series, format, kind, stacked, height });
+  }, [plot, times, series, format, kind, stacked, height, dark, language.value]);
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>

@@ -2,21 +2,30 @@
 import uPlot from 'uplot';
 import { language } from '../i18n.ts';
 import { common } from '../texts/common.ts';
-import type { ChartProps } from './chart.tsx';
+import type { ChartProps, Series } from './chart.tsx';
 
 const COLORS = 6;
 
+type Drawn = Series & { drawn: (number | null)[]; place: number };
+
+function stack(series: Series[], length: number): Drawn[] {
+  const sum = new Array<number>(length).fill(0);
+  return series.map((one, place) => ({ ...one, place, drawn: sum.map((below, n) => (sum[n] = below + (one.values[n] ?? 0))) }));
+}
+
 /** Draws into `frame`, follows its width, and gives back what takes it away. */
-export function draw(frame: HTMLElement, { times, series, format, kind, height }: Required<Omit<ChartProps, 'title'>>) {
+export function draw(frame: HTMLElement, { times, series: given, format, kind, stacked, height }: Required<Omit<ChartProps, 'title'>>) {
   const style = getComputedStyle(frame);
+  // The highest of a stack is drawn first and the others over it.
+  const series: Drawn[] = stacked ? stack(given, times.length).reverse() : given.map((one, place) => ({ ...one, place, drawn: one.values }));
   // Canvas knows no light-dark(): the colour that CSS makes of it is read from an element.
   const probe = frame.appendChild(document.createElement('span'));
   const color = (name: string) => {
     probe.style.color = `var(--${name})`;
     return getComputedStyle(probe).color;
   };
-  const colors = series.map(({ tone }, at) => color(tone ?? `series-${(at % COLORS) + 1}`));
-  const fills = colors.map((solid) => solid.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.14)'));
+  const colors = series.map(({ tone, place }) => color(tone ?? `series-${(place % COLORS) + 1}`));
+  const fills = stacked ? colors : colors.map((solid) => solid.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.14)'));
   const [line, quiet] = [color('line'), color('quiet')];
   probe.remove();
   const font = `12px ${style.fontFamily}`;
@@ -39,18 +48,22 @@ export function draw(frame: HTMLElement, { times, series, format, kind, height }
       ],
       series: [
         { label: common().time, value: (_, s) => (s === null || s === undefined ? '' : full.format(s * 1_000)) },
-        ...series.map(({ name }, at) => ({
+        ...series.map(({ name, values }, at) => ({
           label: name,
           stroke: colors[at] ?? quiet,
-          width: 2,
+          width: stacked ? 0 : 2,
           ...(kind === 'line' ? {} : { fill: fills[at] ?? quiet }),
           ...(bars ? { paths: bars } : {}),
-          points: { show: times.length < 3 },
-          value: (_: uPlot, value: number | null) => (value === null || value === undefined ? '–' : format(value)),
+          // A value between unknown ones makes no line: it is a point.
+          points: { show: true, size: 5, filter: () => (stacked ? [] : values.flatMap((value, n) => (value !== null && (values[n - 1] ?? null) === null && (values[n + 1] ?? null) === null ? [n] : []))) },
+          value: (_: uPlot, __: number | null, ___: number, n: number | null) => {
+            const value = n === null ? null : (values[n] ?? null);
+            return value === null ? '–' : format(value);
+          },
         })),
       ],
     },
-    [times.map((at) => at / 1_000), ...series.map(({ values }) => values)],
+    [times.map((at) => at / 1_000), ...series.map(({ drawn }) => drawn)],
     frame,
   );
   const watch = new ResizeObserver(() => {
