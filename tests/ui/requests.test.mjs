@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startPool } from '../harness/rondo.mjs';
-import { violations } from './axe.mjs';
 import { assertFits, launch, picture } from './browser.mjs';
 import { answerFor, story } from './figures.mjs';
-import { openAt } from './session.mjs';
+import { openAt, violations } from './signed-in.mjs';
 
 const ROWS = '.requests-list tbody tr';
 

@@ -3,7 +3,7 @@ import { common } from '../texts/common.ts';
 import { Button } from './button.tsx';
 
 /** Copies `text`; what came of it is shown and announced. */
-export function Copy({ text, label, small = true, primary }: { text: string; label?: string; small?: boolean; primary?: boolean }) {
+export function Copy({ text, label, name, small = true, primary }: { text: string; label?: string; /** What is copied, read out where several stand together. */ name?: string; small?: boolean; primary?: boolean }) {
   const t = common();
   const [result, setResult] = useState<'copied' | 'failed' | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -22,6 +22,7 @@ export function Copy({ text, label, small = true, primary }: { text: string; lab
     <span class="copy">
       <Button small={small} tone={primary ? 'primary' : 'normal'} icon={result === 'copied' ? 'ok' : result === 'failed' ? 'error' : 'copy'} onClick={copy}>
         {result === 'copied' ? t.copied : result === 'failed' ? t.copyFailed : (label ?? t.copy)}
+        {name && <span class="unseen"> {name}</span>}
       </Button>
       <span class="unseen" role="status">{result === 'copied' ? t.copied : result === 'failed' ? t.copyFailed : ''}</span>
     </span>

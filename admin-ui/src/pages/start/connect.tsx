@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { api } from '../../api.ts';
-import { cerebrasBase, guides, openaiBase, TOKEN_PLACEHOLDER } from '../../connect.ts';
+import { cerebrasBase, firstGuides, openaiBase, TOKEN_PLACEHOLDER } from '../../connect.ts';
 import { usePoll } from '../../live.ts';
 import { firstModel, type Models } from '../../types.ts';
 import { Button } from '../../ui/button.tsx';
@@ -10,11 +10,12 @@ import { texts } from './texts.ts';
 
 export function ConnectStep({ token, onDone }: { token: string | null; onDone: () => void }) {
   const t = texts().connect;
-  const [tool, setTool] = useState(guides[0]?.id ?? '');
+  const [tool, setTool] = useState(firstGuides[0]?.id ?? '');
   const models = usePoll((signal) => api.get<Models>('/api/models', {}, signal), 0);
   const { origin } = location;
   const given = { origin, token: token ?? TOKEN_PLACEHOLDER, model: (models.data && firstModel(models.data)) ?? 'gpt-oss-120b' };
-  const guide = guides.find(({ id }) => id === tool) ?? guides[0];
+  const guide = firstGuides.find(({ id }) => id === tool) ?? firstGuides[0];
+  const block = guide?.blocks.at(-1);
   return (
     <>
       <dl class="pairs">
@@ -25,8 +26,8 @@ export function ConnectStep({ token, onDone }: { token: string | null; onDone: (
         <dt>{t.token}</dt>
         <dd>{token ? <><code>{token}</code> <Copy text={token} /></> : <span class="quiet">{t.noToken} ({TOKEN_PLACEHOLDER})</span>}</dd>
       </dl>
-      <Tabs label={t.tools} value={tool} onValue={setTool} tabs={guides.map(({ id, name }) => ({ value: id, label: name }))}>
-        {guide && <Code text={guide.lines(given)} label={guide.name} />}
+      <Tabs label={t.tools} value={tool} onValue={setTool} tabs={firstGuides.map(({ id, name }) => ({ value: id, label: name }))}>
+        {guide && block && <Code text={block.lines(given)} label={guide.name} />}
       </Tabs>
       <Button tone="primary" onClick={onDone}>{t.done}</Button>
     </>
