@@ -17,9 +17,10 @@ export const REFRESH = { hour: 20_000, day: 60_000, week: 120_000 };
 /** More points than any answer has: a guard against a span that makes no sense. */
 const MOST = 1_600;
 
-/** Parameters of `/api/stats/series`. */
+/** Parameters of `/api/stats/series`. Of tokens and models there are no minutes. */
 export function asked(period: Period, now: number, by?: 'token' | 'model') {
-  const { span, step } = SHAPES[period];
+  const { span } = SHAPES[period];
+  const step = by && period === 'hour' ? 'hour' : SHAPES[period].step;
   return { from: new Date(now - span).toISOString(), to: new Date(now).toISOString(), step, by };
 }
 
