@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { build } from './lib/build.mjs';
 import { cargoCounts, nodeCounts, withExitCode } from './lib/counts.mjs';
 import { needs } from './lib/needs.mjs';
-import { inRoot, root } from './lib/paths.mjs';
+import { inRoot, npmBin, root } from './lib/paths.mjs';
 import { run, runMain, say } from './lib/run.mjs';
 import { setup } from './lib/tools.mjs';
 
@@ -124,6 +124,13 @@ await runMain(async () => {
   await setup();
   for (const cargoStep of cargoSteps.filter(({ name }) => matches(name))) {
     await step(cargoStep.name, () => cargo(cargoStep));
+  }
+  if (matches('types')) {
+    // The page's types; setup has installed the compiler by now.
+    await step('types', async () => {
+      const { code } = await run(npmBin('tsc'), ['-p', 'admin-ui', '--noEmit'], { cwd: root });
+      return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, ignored: 0 };
+    });
   }
   const files = testFiles(matches);
   if (files.length > 0) {
