@@ -182,7 +182,7 @@ impl Course<'_> {
             ..ledger.close(AttemptEnd::Failed(settled), usage, now)
         };
         state::fallback(|fallback| fallback.failed(&grant.key, settled, failure.retry_after_ms, now));
-        state::leases(|leases| leases.failed(&grant.key, &grant.model, settled));
+        state::leases(|leases| leases.failed(now, &grant.key, &grant.model, settled));
         self.urgent = settled != Fault::Client;
         let last = given_up || !fault.is_retryable() || self.attempts >= self.budget || self.time_left() == 0;
         if last {

@@ -217,8 +217,7 @@ impl Pool {
             let others = Wanted { want: &others, first: false, ..*wanted };
             // When it looks as if the upstream failed for everybody, each next attempt is asked for: it may be a
             // probe.
-            let suspect = self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect);
-            let most = if suspect { 1 } else { CANDIDATES.min(want.attempts_left.max(1)) };
+            let most = if self.is_suspect(one) { 1 } else { CANDIDATES.min(want.attempts_left.max(1)) };
             while grants.len() < most as usize {
                 if let Some(at) = grants.last().and_then(|grant| self.roster.position(&grant.key)) {
                     self.roster.exclude_at(at);
@@ -228,7 +227,7 @@ impl Pool {
                 let Ok(grant) = self.grant(&others, one, taken, 0) else { break };
                 grants.push(grant);
             }
-        } else if want.count > 1 && ahead.waiting == 0 && self.may_lease(want) {
+        } else if want.count > 1 && ahead.waiting == 0 && self.may_lease(want) && !self.is_suspect(one) {
             let lease = Wanted { first: false, ..*wanted };
             if !self.snapshot.settings.limit_overrides.is_empty() {
                 // What the operator has set is known before it is used.
@@ -243,6 +242,12 @@ impl Pool {
             }
         }
         Given::Grants(grants)
+    }
+
+    /// Whether the upstream may be failing for everybody: nothing is given ahead of its time then, since whoever holds
+    /// it would send it whatever the breaker says by then.
+    pub(super) fn is_suspect(&self, one: &Try) -> bool {
+        self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect)
     }
 
     /// Leases are for tokens without limits of their own, and not where each request has its pace.

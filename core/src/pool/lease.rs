@@ -191,6 +191,8 @@ pub struct Leases {
     kinds: Vec<Kind>,
     kinds_made: KindId,
     back: Vec<Grant>,
+    /// When an attempt last failed in a way that may be the upstream's as a whole.
+    storm_at: u64,
 }
 
 impl Leases {
@@ -229,7 +231,8 @@ impl Leases {
         asked_at: u64,
         now: u64,
     ) {
-        let in_force = version == self.version;
+        // What was asked for before the upstream failed is no better than what was given back then.
+        let in_force = version == self.version && (self.storm_at < asked_at || self.storm_at == 0);
         let Some(kind) = self.kinds.iter_mut().find(|known| known.id == kind && in_force) else {
             self.back.extend(grants);
             return;
@@ -274,7 +277,10 @@ impl Leases {
     }
 
     /// An attempt with that key and model failed: the leases' grants that would fail likewise go back.
-    pub fn failed(&mut self, key: &str, model: &str, fault: Fault) {
+    pub fn failed(&mut self, now: u64, key: &str, model: &str, fault: Fault) {
+        if matches!(fault, Fault::Upstream | Fault::Timeout | Fault::Lost) {
+            self.storm_at = now;
+        }
         let likewise = |grant: &Grant| match fault {
             // It may be the upstream as a whole: whether anybody is sent there is the Coordinator's to say.
             Fault::Upstream | Fault::Timeout | Fault::Lost => true,

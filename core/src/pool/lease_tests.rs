@@ -187,11 +187,21 @@ fn a_failure_takes_along_the_grants_that_would_fail_likewise() {
     ] {
         let (mut leases, turn) = busy(20);
         leases.add(turn.kind, SMALL, (0, 0), grants(0..6), T, T);
-        leases.failed("k1", "m", fault);
+        leases.failed(T, "k1", "m", fault);
         assert_eq!(6 - leases.take_back().len(), left, "{fault:?}");
-        leases.failed("k2", "another", Fault::Quota);
+        leases.failed(T, "k2", "another", Fault::Quota);
         assert!(leases.take_back().is_empty());
     }
+}
+
+#[test]
+fn what_was_asked_for_before_the_upstream_failed_goes_back_when_it_comes() {
+    let (mut leases, turn) = busy(20);
+    leases.failed(T + 5, "k1", "m", Fault::Timeout);
+    leases.add(turn.kind, SMALL, (0, 0), grants(0..3), T, T + 6);
+    assert_eq!(ids(&leases.take_back()), [0, 1, 2]);
+    leases.add(turn.kind, SMALL, (0, 0), grants(3..6), T + 7, T + 8);
+    assert!(leases.take_back().is_empty());
 }
 
 #[test]
@@ -317,7 +327,7 @@ proptest! {
                     leases.install(version);
                     prop_assert!(leases.is_empty());
                 }
-                Step::Failed { key, fault } => leases.failed(&format!("k{key}"), "m", fault),
+                Step::Failed { key, fault } => leases.failed(now, &format!("k{key}"), "m", fault),
                 Step::Pass(ms) => {
                     now = now.saturating_add_signed(ms);
                     latest = latest.max(now);

@@ -1,7 +1,7 @@
 //! Admission by time: the limits of tokens and addresses, breakers, the next slot, the line, the time to come back.
 
 use super::ask::Try;
-use super::breaker::{Breaker, Gate};
+use super::breaker::Gate;
 use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
 use super::line::Place;
@@ -165,7 +165,7 @@ impl Pool {
         let long = if ahead > WORKED_OUT as u64 && !imminent { turn } else { 0 };
         let due = at.max(behind).max(long);
         let wait = due.saturating_sub(now);
-        if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms {
+        if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms && (wait == 0 || !self.is_suspect(one)) {
             let by = due.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(wait));
             if let Some(taken) = self.take_behind((number, one), burden, now, by, None) {
                 return match self.grant(wanted, one, taken, due) {
@@ -231,8 +231,7 @@ impl Pool {
         let certain = surely >= hoped && surely - hoped <= TICKET_BEYOND_MS;
         let after_ms = if certain { surely } else { hoped + MARGIN_MS }.clamp(1, FAR_MS);
         self.line.promise(now, place, seeker, now + after_ms);
-        let suspect = |one: &Try| self.breakers.get(&one.need.provider).is_some_and(Breaker::is_suspect);
-        let why = if tries.iter().all(suspect) { Waiting::Outage } else { Waiting::Quota };
+        let why = if tries.iter().all(|one| self.is_suspect(one)) { Waiting::Outage } else { Waiting::Quota };
         Given::RetryAfter { after_ms, why }
     }
 

@@ -114,3 +114,21 @@ fn requests_from_before_it_opened_do_not_count_as_probes() {
     }
     assert_eq!(grant(&mut pool, T + 5_001).delay_ms, 0, "the probe is due since T + 1,000");
 }
+
+#[test]
+fn nothing_is_booked_ahead_while_it_may_be_failing_for_all() {
+    // A request a second for each of three keys, whose first ones fail for two and are spent for the third.
+    let mut pool = limited(3, Some(60), None);
+    let last = |pool: &Pool| pool.roster.slots.iter().map(|slot| slot.open).max();
+    let given: Vec<Grant> = (0..180).map(|_| grant(&mut pool, T)).collect();
+    assert_eq!(last(&pool), Some(60), "all is spent");
+    for key in ["k0", "k1"] {
+        let of_it = given.iter().find(|grant| grant.key == key).unwrap();
+        pool.apply(T, &[failed(of_it, Fault::Upstream, None)]);
+    }
+    assert!(matches!(ask(&mut pool, T + 10, want()), Given::Ticket { .. }), "it would be sent whatever happens");
+    let of_it = given.iter().find(|grant| grant.key == "k2").unwrap();
+    pool.apply(T + 20, &[ended(of_it, AttemptEnd::Ok)]);
+    let booked = grant(&mut pool, T + 20);
+    assert!(booked.delay_ms > 0, "an answer clears it of suspicion");
+}

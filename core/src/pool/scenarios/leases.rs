@@ -236,3 +236,20 @@ fn a_fresh_pool_with_figures_of_the_operator_leases_all_its_keys() {
     let each = ["k0", "k1", "k2", "k3"].map(|key| given.iter().filter(|grant| grant.key == key).count());
     assert_eq!(each, [10; 4]);
 }
+
+#[test]
+fn nothing_is_leased_while_the_upstream_may_be_failing_for_all() {
+    let mut pool = leasing(4, 6_000, None);
+    for key in ["k0", "k1"] {
+        let others = (0..4).map(|n| format!("k{n}")).filter(|other| other != key).collect();
+        let given = grants(&mut pool, T, Want { exclude_keys: others, ..many(1) });
+        pool.apply(T, &[failed(&given[0], Fault::Upstream, None)]);
+    }
+    let suspect = grants(&mut pool, T, many(64));
+    assert_eq!(suspect.len(), 1, "one more and the breaker opens");
+    pool.apply(T, &[failed(&suspect[0], Fault::Upstream, None)]);
+    let probe = grants(&mut pool, T + 1_000, many(64));
+    assert_eq!(probe.len(), 1, "a probe comes alone");
+    pool.apply(T + 1_001, &[ended(&probe[0], AttemptEnd::Ok)]);
+    assert_eq!(grants(&mut pool, T + 1_001, many(64)).len(), GRANTS_PER_ASK);
+}
