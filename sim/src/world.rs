@@ -340,7 +340,7 @@ impl<'s, C: Chooser> World<'s, C> {
                 }
                 self.seek(course);
             }
-            Given::Ticket { ticket, after_ms } => {
+            Given::Ticket { ticket, after_ms, .. } => {
                 if after_ms > of.left(now) {
                     return self.finish(
                         course,

@@ -9,6 +9,7 @@ use rondo_core::pool::catalog::ModelStanding;
 use rondo_core::pool::decisions::Decision;
 use rondo_core::pool::kinship::Suggestion;
 use rondo_core::pool::state::Foresight;
+use rondo_core::pool::status::Outage;
 use rondo_core::pool::stories::{Filter, Story};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -218,6 +219,8 @@ pub struct View {
     pub waiting: u64,
     /// Grants given and not settled.
     pub under_way: u64,
+    /// The upstreams that fail for everybody.
+    pub outages: Vec<Outage>,
     /// The quotas that run out first.
     pub fuel: Vec<Value>,
     /// Start of the UTC day, unix milliseconds.

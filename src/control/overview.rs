@@ -9,6 +9,7 @@ use crate::platform::json::Reply;
 use crate::store::keys;
 use rondo_core::config::FieldError;
 use rondo_core::config::list::KEY_STATES;
+use rondo_core::pool::status::Outage;
 use serde_json::{Map, Value, json};
 
 const DAY_MS: u64 = 86_400_000;
@@ -37,6 +38,7 @@ pub async fn overview(call: &Call) -> Outcome {
         "missing": missing,
         "keys": states,
         "now": view.map(now),
+        "outages": view.map_or(&[][..], |view| &view.outages).iter().map(outage).collect::<Vec<_>>(),
         "fuel": fuel(view, call.now),
     })))
 }
@@ -47,6 +49,14 @@ fn counts(of: impl Fn(&str) -> Option<u64>) -> Map<String, Value> {
     let total: u64 = states.iter().map(|(_, count)| count).sum();
     let all = [("total", total)].into_iter().chain(states);
     all.map(|(name, count)| (name.to_owned(), count.into())).collect()
+}
+
+fn outage(of: &Outage) -> Value {
+    json!({
+        "provider": of.provider,
+        "since": time_text(Some(of.since)),
+        "next_probe_at": time_text(Some(of.next_probe_at)),
+    })
 }
 
 fn now(view: &View) -> Value {

@@ -117,7 +117,7 @@ pub fn pulse(core: &Core) -> Value {
     json!({"waiting": pool.waiting(), "under_way": pool.under_way(), "foresight": pool.foresight()})
 }
 
-/// The first page's figures: `{per_minute: [requests, tokens], waiting, under_way, fuel, since, spent}`.
+/// The first page's figures: `{per_minute: [requests, tokens], waiting, under_way, outages, fuel, since, spent}`.
 pub fn overview(core: &Core) -> Value {
     let now = time::now_ms();
     let pool = core.pool.borrow();
@@ -126,6 +126,7 @@ pub fn overview(core: &Core) -> Value {
         "per_minute": pool.books().per_minute(now),
         "waiting": pool.waiting(),
         "under_way": pool.under_way(),
+        "outages": pool.outages(),
         "fuel": pool.fuel(now, FUEL),
         "since": spending.day,
         "spent": spending.gauges(now, pool.books().requests_today(now)),

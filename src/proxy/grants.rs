@@ -86,9 +86,10 @@ impl Course<'_> {
                         self.keep(lease, version, Vec::new(), asked_at);
                     }
                 }
-                Given::Ticket { ticket: number, after_ms } => {
+                Given::Ticket { ticket: number, after_ms, why } => {
+                    // The answer took its time.
                     if after_ms > self.patience.left(now) {
-                        return Err(self.too_late(after_ms, Waiting::Quota));
+                        return Err(self.too_late(after_ms, why));
                     }
                     ticket = Some(number);
                     self.patience.wait(after_ms.clamp(1, USE_WITHIN_MS.max(after_ms))).await;

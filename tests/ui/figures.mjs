@@ -21,6 +21,7 @@ export const overview = (changes = {}) => ({
   missing: [],
   keys: { total: 27, active: 19, cooling: 4, suspended: 1, invalid: 2, disabled: 1 },
   now: { requests_per_minute: 41.5, tokens_per_minute: 61_240, waiting: 2, under_way: 7 },
+  outages: [],
   fuel: {
     quota: {
       lasts_s: 11_520,

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startPool } from '../harness/rondo.mjs';
 import { assertFits, launch, picture } from './browser.mjs';
+import { until } from '../worker/proxy.mjs';
 import { answerFor, newOverview, overview } from './figures.mjs';
 import { openAt, violations } from './signed-in.mjs';
 
@@ -105,6 +106,27 @@ describe('the page Overview', () => {
     await page.waitForFunction(() => document.querySelectorAll('.u-wrap canvas').length === 4, undefined, { timeout: 60_000 });
     await page.getByRole('link', { name: 'gpt-oss-120b' }).waitFor({ timeout: 60_000 });
     await picture(page, 'overview-real');
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test('says that the upstream fails for every key, until it answers again', async () => {
+    const { page, complaints, close } = await openAt(browser, pool.rondo.url, '#/overview');
+    pool.sim.fault({ kind: 'status', status: 500 });
+    await until(async () => {
+      await (await pool.chat({}, { headers: { 'x-rondo-deadline-ms': '500' } })).text();
+      return (await pool.admin('GET', '/api/overview')).outages.length > 0;
+    }, 20_000, 'an outage');
+    const alert = page.getByRole('alert').filter({ hasText: 'cerebras fails for every key' });
+    await alert.waitFor();
+    await picture(page, 'overview-outage');
+    pool.sim.clearFaults();
+    await until(async () => {
+      const response = await pool.chat();
+      await response.text();
+      return response.status === 200;
+    }, 20_000, 'an answer');
+    await alert.waitFor({ state: 'detached' });
     assert.deepEqual(complaints, []);
     await close();
   });

@@ -13,23 +13,10 @@ describe('a request', async () => {
   const { sim, chat } = pool;
   const say = (directive) => ({ messages: [{ role: 'user', content: `Talk. [[${directive}]]` }] });
 
-  test('ends with its time, however many keys there are left to try', async () => {
-    const fault = sim.fault({ kind: 'never' });
-    for (const stream of [false, true]) {
-      const begun = performance.now();
-      const response = await chat({ stream });
-      await response.text();
-      const took = performance.now() - begun;
-      assert.equal(response.status, 504);
-      assert.ok(took >= 1_300 && took < 2_600, `${took} ms`);
-      assert.ok(Number(response.headers.get('x-rondo-attempts')) <= 3);
-    }
-    fault.remove();
-  });
-
   // Several keys that time out open the breaker; each of these tests begins with an upstream that answers.
   beforeEach(async () => {
-    const until = performance.now() + 10_000;
+    sim.clearFaults();
+    const until = performance.now() + 20_000;
     let status;
     do {
       const response = await chat();
@@ -38,6 +25,19 @@ describe('a request', async () => {
     } while (status !== 200 && performance.now() < until);
     assert.equal(status, 200);
   });
+
+  for (const [kind, stream] of [['whole', false], ['streamed', true]]) {
+    test(`ends with its time, however many keys there are left to try (${kind})`, async () => {
+      sim.fault({ kind: 'never' });
+      const begun = performance.now();
+      const response = await chat({ stream });
+      await response.text();
+      const took = performance.now() - begun;
+      assert.equal(response.status, 504);
+      assert.ok(took >= 1_300 && took < 2_600, `${took} ms`);
+      assert.ok(Number(response.headers.get('x-rondo-attempts')) <= 3);
+    });
+  }
 
   test('makes no attempt after the deadline that the client states', async () => {
     const fault = sim.fault({ kind: 'never' });

@@ -334,7 +334,7 @@ fn outcome(given: &Given) -> Outcome {
             },
             None => Outcome::Refused(RefusedWhy::NoActiveKey),
         },
-        Given::Ticket { ticket, after_ms } => Outcome::Waits { ticket: *ticket, after_ms: *after_ms },
+        Given::Ticket { ticket, after_ms, .. } => Outcome::Waits { ticket: *ticket, after_ms: *after_ms },
         Given::RetryAfter { after_ms, why } => Outcome::RetryAfter { after_ms: *after_ms, why: *why },
         Given::Refused(why) => Outcome::Refused(*why),
         Given::TooLarge { .. } => Outcome::TooLarge,

@@ -37,6 +37,8 @@ pub struct Breaker {
     /// Nobody is sent before; 0 when closed.
     open_until: u64,
     opened_at: u64,
+    /// When it opened first since an answer last came.
+    since: u64,
     times: u32,
     probe: Option<(GrantId, u64)>,
 }
@@ -63,6 +65,9 @@ impl Breaker {
     }
 
     fn open(&mut self, now: u64) {
+        if self.times == 0 {
+            self.since = now;
+        }
         self.times += 1;
         self.opened_at = now;
         self.open_until = now + backoff(OPEN_MS, self.times, OPEN_MAX_MS);
@@ -88,6 +93,12 @@ impl Breaker {
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.open_until != 0 || self.failing.len() >= GROUPS - 1
+    }
+
+    /// While nobody but a probe is sent: since when, and when the next probe may go.
+    #[must_use]
+    pub fn outage(&self) -> Option<(u64, u64)> {
+        (self.open_until != 0).then_some((self.since, self.open_until))
     }
 
     /// Whether one may send now.
@@ -137,9 +148,10 @@ mod tests {
         breaker.probing(3_100, 8);
         assert!(breaker.failed(3_200, 3_200, 2, 8));
         assert_eq!(breaker.gate(3_200), Gate::Wait(3_000), "up to its cap");
+        assert_eq!(breaker.outage(), Some((0, 6_200)), "since it opened first");
         breaker.probing(6_200, 9);
         breaker.succeeded(6_300);
-        assert_eq!(breaker.gate(6_300), Gate::Free);
+        assert_eq!((breaker.gate(6_300), breaker.outage()), (Gate::Free, None));
         assert!(!breaker.failed(6_400, 6_400, 1, 10), "it counts from the beginning again");
     }
 

@@ -225,6 +225,12 @@ impl Roster {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
+    /// The provider with that number.
+    #[must_use]
+    pub fn provider_name(&self, number: u32) -> Option<&str> {
+        self.providers.get(number as usize).map(String::as_str)
+    }
+
     /// The number of a provider; `u32::MAX` for one that no key has.
     #[must_use]
     pub fn provider(&self, name: &str) -> u32 {

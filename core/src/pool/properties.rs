@@ -237,7 +237,7 @@ fn run(events: &[Event]) -> (Vec<String>, Pool, u64) {
                     assert!(grants.len() <= want.count.max(1) as usize);
                     out.extend(grants.into_iter().map(|grant| Given1 { at: now + grant.delay_ms, grant }));
                 }
-                Given::Ticket { ticket, after_ms } => {
+                Given::Ticket { ticket, after_ms, .. } => {
                     assert!(after_ms <= want.deadline_ms, "never told to wait beyond the deadline");
                     tickets.push((ticket, want));
                 }

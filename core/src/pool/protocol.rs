@@ -150,6 +150,9 @@ pub enum Given {
         ticket: u64,
         /// When to ask again.
         after_ms: u64,
+        /// What it waits for, should that be too late for it after all.
+        #[serde(default)]
+        why: Waiting,
     },
     /// Cannot be served before the deadline; a request made after that time can.
     RetryAfter {

@@ -1,6 +1,7 @@
 //! What the pool shows of itself: the status of keys, its summary, the keys for when it is silent.
 
 use super::books::Books;
+use super::breaker::Breaker;
 use super::decisions::Decisions;
 use super::fallback::KnownKey;
 use super::keys::KeySlot;
@@ -37,6 +38,17 @@ pub struct KeyStatus {
     pub reason: Option<String>,
     /// When it ends by itself.
     pub until: Option<u64>,
+}
+
+/// An upstream that fails for everybody: nobody is sent there but one probe at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// The provider.
+    pub provider: String,
+    /// Since when, unix milliseconds.
+    pub since: u64,
+    /// When the next probe may go, unix milliseconds; one goes with the next request after that.
+    pub next_probe_at: u64,
 }
 
 /// What the twin holds of one model in a key's group.
@@ -112,6 +124,17 @@ impl Pool {
             return status("cooling", Some("upstream faults".to_owned()), Some(slot.state.rest_until));
         }
         status("active", None, None)
+    }
+
+    /// The upstreams that fail for everybody.
+    #[must_use]
+    pub fn outages(&self) -> Vec<Outage> {
+        let outage = |(number, breaker): (&u32, &Breaker)| {
+            let (since, next_probe_at) = breaker.outage()?;
+            let provider = self.roster.provider_name(*number)?.to_owned();
+            Some(Outage { provider, since, next_probe_at })
+        };
+        self.breakers.iter().filter_map(outage).collect()
     }
 
     /// How many keys are in which state.

@@ -55,7 +55,7 @@ impl Pool {
             let most = self.snapshot.settings.address_requests_per_minute;
             if let Err(after) = self.tenants.address_check(now, address, most) {
                 return Some(if after <= want.deadline_ms {
-                    self.ticket(want, after.max(1))
+                    self.ticket(want, after.max(1), Waiting::Address)
                 } else {
                     Given::RetryAfter { after_ms: after, why: Waiting::Address }
                 });
@@ -65,7 +65,7 @@ impl Pool {
         let wait = self.tenants.check(now, token, tokens, first).err()?;
         let after = if wait.concurrency { wait.after_ms.max(CONCURRENCY_MS) } else { wait.after_ms };
         Some(if after <= want.deadline_ms {
-            self.ticket(want, after.max(1))
+            self.ticket(want, after.max(1), Waiting::Token)
         } else {
             Given::RetryAfter { after_ms: after.max(1), why: Waiting::Token }
         })
@@ -94,14 +94,14 @@ impl Pool {
         }
         let after_ms = soonest.max(1);
         Err(if after_ms <= want.deadline_ms {
-            self.ticket(want, after_ms)
+            self.ticket(want, after_ms, Waiting::Outage)
         } else {
             Given::RetryAfter { after_ms, why: Waiting::Outage }
         })
     }
 
-    fn ticket(&mut self, want: &Want, after_ms: u64) -> Given {
-        Given::Ticket { ticket: self.ticket_number(want), after_ms }
+    fn ticket(&mut self, want: &Want, after_ms: u64, why: Waiting) -> Given {
+        Given::Ticket { ticket: self.ticket_number(want), after_ms, why }
     }
 
     fn ticket_number(&mut self, want: &Want) -> u64 {
@@ -201,6 +201,8 @@ impl Pool {
     /// The same; `surely` is when it fits even if all that is reserved is used.
     fn wait_for(&mut self, wanted: &Wanted<'_>, due: u64, poll: Option<u64>, surely: u64) -> Given {
         let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
+        let suspect = tries.iter().all(|one| self.is_suspect(one));
+        let why = if suspect { Waiting::Outage } else { Waiting::Quota };
         let wait = due.saturating_sub(now);
         let after = match poll {
             Some(poll) => poll,
@@ -216,7 +218,7 @@ impl Pool {
             let after = after.max(patience.min(*POLL_MS.end() / 2)).min(latest);
             let ticket = self.ticket_number(want);
             if self.line.hold(place, ticket, seeker, now + after) {
-                return Given::Ticket { ticket, after_ms: after };
+                return Given::Ticket { ticket, after_ms: after, why };
             }
         }
         // The more are told to come back until then, the later it is.
@@ -231,7 +233,6 @@ impl Pool {
         let certain = surely >= hoped && surely - hoped <= TICKET_BEYOND_MS;
         let after_ms = if certain { surely } else { hoped + MARGIN_MS }.clamp(1, FAR_MS);
         self.line.promise(now, place, seeker, now + after_ms);
-        let why = if tries.iter().all(|one| self.is_suspect(one)) { Waiting::Outage } else { Waiting::Quota };
         Given::RetryAfter { after_ms, why }
     }
 

@@ -1,6 +1,6 @@
 // Is it healthy, and what is it doing now?
 import type { ComponentChildren } from 'preact';
-import { compact, number } from '../../format.ts';
+import { compact, number, time } from '../../format.ts';
 import { href } from '../../router.ts';
 import { Badge, Button, ButtonLink, Card, Icon, Notice, Stat, type Tone } from '../../ui/index.ts';
 import type { KeyStatus } from '../../types.ts';
@@ -25,6 +25,21 @@ export function Missing({ overview }: { overview: Overview }) {
         ))}
       </ul>
     </Notice>
+  );
+}
+
+/** Upstreams that fail for everybody. */
+export function Outages({ overview }: { overview: Overview }) {
+  const t = texts();
+  return (
+    <>
+      {overview.outages.map(({ provider, since }) => (
+        <Notice key={provider} tone="error" alert>
+          <p class="overview-strong">{t.outage(provider, time(since))}</p>
+          <p>{t.outageText}</p>
+        </Notice>
+      ))}
+    </>
   );
 }
 

@@ -6,7 +6,7 @@ import { common } from '../../texts/common.ts';
 import type { Paged, Token } from '../../types.ts';
 import { Age, Failed, Notice, Page, Skeleton } from '../../ui/index.ts';
 import { CloudflareFuel, QuotaFuel } from './fuel.tsx';
-import { KeyStates, Missing, NextSteps, Now } from './health.tsx';
+import { KeyStates, Missing, NextSteps, Now, Outages } from './health.tsx';
 import { History } from './history.tsx';
 import { texts } from './texts.ts';
 import type { Overview as Data, Stats } from './types.ts';
@@ -30,6 +30,7 @@ export default function Overview() {
         <>
           {/* A new Rondo lacks keys by nature: its next steps say so in a friendlier way. */}
           {!(isNew && data.missing.every(({ name }) => name === 'keys') && !done.keys) && <Missing overview={data} />}
+          <Outages overview={data} />
           {isNew && <NextSteps done={done} />}
           <div class="overview-top">
             <Now overview={data} />

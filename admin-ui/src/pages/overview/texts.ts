@@ -13,6 +13,8 @@ const en = {
     coordinator: 'The Coordinator does not answer. Wait a moment; if it stays so, look at the Worker’s log.',
   } as Record<string, string>,
   toKeys: 'Go to keys',
+  outage: (provider: string, since: string) => `${provider} fails for every key, since ${since}.`,
+  outageText: 'It is the upstream, not your keys: none of them pays for it. Rondo tries it with one request at a time and goes on by itself as soon as one is answered. Clients are told when to come back.',
   unavailable: 'This Worker does not have these figures. Deploy the newest version.',
 
   nowTitle: 'Now',
@@ -129,6 +131,8 @@ const zh: typeof en = {
     coordinator: 'Coordinator 没有响应。请稍候；若一直如此，请查看 Worker 的日志。',
   },
   toKeys: '前往密钥页',
+  outage: (provider, since) => `${provider} 对所有密钥均返回错误，始于 ${since}。`,
+  outageText: '问题在上游，与您的密钥无关，不会因此停用任何密钥。Rondo 每次只放行一个探测请求，一旦得到响应便自动恢复；客户端会被告知何时重试。',
   unavailable: '当前 Worker 不提供这些数据，请部署最新版本。',
 
   nowTitle: '实时',

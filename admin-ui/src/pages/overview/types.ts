@@ -22,6 +22,8 @@ export type Overview = {
   keys: Record<KeyStatus | 'total', number>;
   /** null while the Coordinator does not answer. */
   now: { requests_per_minute: number; tokens_per_minute: number; waiting: number; under_way: number } | null;
+  /** Upstreams that fail for every key. */
+  outages: { provider: string; since: string; next_probe_at: string }[];
   fuel: {
     quota: { lasts_s: number | null; group: string | null; groups: Group[] } | null;
     cloudflare: { estimated: boolean; plan: string; since: string; items: CloudflareItem[] } | null;

@@ -1,6 +1,7 @@
 //! The breaker and the storm brake, over the whole path.
 
 use super::*;
+use crate::pool::status::Outage;
 
 /// Three groups fail one after the other.
 fn storm(keys: usize) -> Pool {
@@ -53,14 +54,17 @@ fn faults_of_keys_quotas_models_and_clients_never_open_it() {
 #[test]
 fn an_open_breaker_sends_nobody_then_one_probe_and_closes_on_its_success() {
     let mut pool = storm(6);
+    let outage = Outage { provider: "cerebras".into(), since: T, next_probe_at: T + 1_000 };
+    assert_eq!(pool.outages(), [outage], "an operator can see it");
     let hasty = Want { deadline_ms: 500, ..want() };
     let said = ask(&mut pool, T, hasty);
     assert_eq!(said, Given::RetryAfter { after_ms: 1_000, why: Waiting::Outage });
-    assert!(matches!(ask(&mut pool, T, want()), Given::Ticket { after_ms: 1_000, .. }));
+    assert!(matches!(ask(&mut pool, T, want()), Given::Ticket { after_ms: 1_000, why: Waiting::Outage, .. }));
     let probe = grant(&mut pool, T + 1_000);
     assert!(matches!(ask(&mut pool, T + 1_000, want()), Given::Ticket { .. }), "one at a time");
     pool.apply(T + 1_100, &[ended(&probe, AttemptEnd::Ok)]);
     assert!((0..6).all(|_| grant(&mut pool, T + 1_100).delay_ms == 0));
+    assert_eq!(pool.outages(), []);
 }
 
 #[test]
@@ -126,7 +130,10 @@ fn nothing_is_booked_ahead_while_it_may_be_failing_for_all() {
         let of_it = given.iter().find(|grant| grant.key == key).unwrap();
         pool.apply(T, &[failed(of_it, Fault::Upstream, None)]);
     }
-    assert!(matches!(ask(&mut pool, T + 10, want()), Given::Ticket { .. }), "it would be sent whatever happens");
+    assert!(
+        matches!(ask(&mut pool, T + 10, want()), Given::Ticket { .. }),
+        "it would be sent whatever happens"
+    );
     let of_it = given.iter().find(|grant| grant.key == "k2").unwrap();
     pool.apply(T + 20, &[ended(of_it, AttemptEnd::Ok)]);
     let booked = grant(&mut pool, T + 20);

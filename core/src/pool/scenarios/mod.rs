@@ -156,7 +156,7 @@ fn patient(pool: &mut Pool, mut now: u64, mut want: Want) -> (u64, Grant) {
     loop {
         match ask(pool, now, want.clone()) {
             Given::Grants(mut grants) => return (now + grants[0].delay_ms, grants.remove(0)),
-            Given::Ticket { ticket, after_ms } => {
+            Given::Ticket { ticket, after_ms, .. } => {
                 assert!(after_ms > 0, "a wait of nothing is a loop");
                 now += after_ms;
                 assert!(now <= deadline, "never told to wait beyond the deadline");

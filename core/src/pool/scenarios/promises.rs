@@ -35,7 +35,7 @@ fn crowd_with_returns(pool: &mut Pool, clients: &mut [(u64, Want)]) -> (usize, u
                 served += usize::from(again);
                 pool.apply(now, &[used(&grants[0], 500)]);
             }
-            Given::Ticket { ticket, after_ms } => {
+            Given::Ticket { ticket, after_ms, .. } => {
                 heap.push(Reverse((now + after_ms, at, Some(ticket), again)))
             }
             Given::RetryAfter { after_ms, .. } if !again => {
@@ -94,7 +94,7 @@ fn eager(keys: usize, requests: u64, clients: usize, deadline_ms: u64, lasts: u6
                 pool.apply(over, &[used(&grants[0], 500)]);
                 heap.push(Reverse((over, n, None, over, false)));
             }
-            Given::Ticket { ticket, after_ms } => {
+            Given::Ticket { ticket, after_ms, .. } => {
                 heap.push(Reverse((now + after_ms.min(left), n, Some(ticket), came, told)));
             }
             Given::RetryAfter { after_ms, .. } => {

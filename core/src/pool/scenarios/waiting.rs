@@ -7,7 +7,7 @@ fn when_all_cool_the_answer_is_a_delay_a_ticket_or_a_true_retry_time() {
     let mut pool = pool(1);
     let first = grant(&mut pool, 0);
     pool.apply(0, &[failed(&first, Fault::Quota, Some(5_000))]);
-    let Given::Ticket { ticket, after_ms } = ask(&mut pool, 0, want()) else { panic!("no ticket") };
+    let Given::Ticket { ticket, after_ms, .. } = ask(&mut pool, 0, want()) else { panic!("no ticket") };
     assert!((3_000..5_000).contains(&after_ms), "{after_ms}: in time for its slot");
     let again = grants(&mut pool, after_ms, Want { ticket: Some(ticket), ..want() }).remove(0);
     assert_eq!(after_ms + again.delay_ms, 5_000, "the slot itself is exact");
@@ -57,7 +57,7 @@ fn crowd(pool: &mut Pool, clients: &[(u64, Want)], lasts: u64) -> Vec<Fate> {
                 end.attempt.as_mut().unwrap().duration_ms = lasts;
                 ends.push(end);
             }
-            Given::Ticket { ticket, after_ms } => {
+            Given::Ticket { ticket, after_ms, .. } => {
                 assert!(after_ms > 0 && after_ms <= deadline_ms, "told to wait beyond the deadline");
                 heap.push(Reverse((now + after_ms, at, Some(ticket), None)));
             }
