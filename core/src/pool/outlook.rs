@@ -32,6 +32,11 @@ pub(super) struct Room {
 impl Room {
     /// Requests that can have been sent by then.
     pub fn by(&self, then: u64) -> f64 {
+        self.counted(then, f64::INFINITY)
+    }
+
+    /// The same, counted no further than to that many.
+    fn counted(&self, then: u64, enough: f64) -> f64 {
         let mut room = 0.0;
         let mut rises = self.rises.iter();
         let mut start = 0;
@@ -42,7 +47,7 @@ impl Room {
                     least = 0.0;
                     continue;
                 }
-                let passed = (then - rise.from) as f64;
+                let passed = (then - rise.from) as i64 as f64;
                 let back = rise.back * (passed / rise.within).min(1.0);
                 least = least.min(rise.level + passed * rise.rate + back);
             }
@@ -50,13 +55,19 @@ impl Room {
             // Half a request is none: twelve groups with a twelfth each serve nobody.
             // (Rounded by a cast, which is quicker than a call where the processor has no instruction for it.)
             room += least.max(0.0) as i64 as f64;
+            if room * self.scale >= enough {
+                break;
+            }
         }
         room * self.scale
     }
 
     /// When so many can have been sent; `far` if not before.
     pub fn when(&self, now: u64, count: impl Fn(u64) -> f64, far: u64) -> u64 {
-        let enough = |ms: u64| self.by(now + ms) >= count(now + ms);
+        let enough = |ms: u64| {
+            let count = count(now + ms);
+            self.counted(now + ms, count) >= count
+        };
         if enough(0) {
             return now;
         }

@@ -37,7 +37,7 @@ impl Roster {
     /// it goes back.
     pub fn turns(&mut self, model: Option<&Model>, need: &Need, now: u64, by: u64, gained: bool) -> Turns {
         let bounds = Bounds::of(model, self.mark(), need, now, by);
-        let mut heaps: BTreeMap<u32, BinaryHeap<_>> = BTreeMap::new();
+        let mut lists: BTreeMap<u32, Vec<_>> = BTreeMap::new();
         let mut total = 0;
         for (at, (lane, hold)) in (0..).zip(self.lanes.iter_mut().zip(&self.holds)) {
             if bounds.may(lane, hold) {
@@ -46,9 +46,10 @@ impl Roster {
                 if gained {
                     lane.credit -= share;
                 }
-                heaps.entry(lane.share).or_default().push((lane.credit, Reverse(at)));
+                lists.entry(lane.share).or_default().push((lane.credit, Reverse(at)));
             }
         }
+        let heaps = lists.into_iter().map(|(share, list)| (share, list.into())).collect();
         Turns { need: *need, now, by, heaps, total, rounds: 0, aside: Vec::new(), exact: false, last: None }
     }
 
