@@ -19,22 +19,29 @@ pub(super) struct Taken {
     pub tokens: u64,
 }
 
-/// What is taken before, by model (place in the tries) and group. Few: as many as those before.
+/// What is taken before.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Burden(Vec<(usize, usize, Taken)>);
+pub(super) struct Burden {
+    /// By model (place in the tries) and group. Few: as many as those before.
+    taken: Vec<(usize, usize, Taken)>,
+    /// When each model and group could serve the smallest request of all if nothing was taken: none of them can
+    /// serve any sooner. In order, so that whoever looks for the soonest seldom looks at many.
+    bounds: Vec<(u64, usize, usize)>,
+}
 
 impl Burden {
     pub fn on(&self, model: usize, group: usize) -> Taken {
         let of = |entry: &&(usize, usize, Taken)| entry.0 == model && entry.1 == group;
-        self.0.iter().find(of).map(|entry| entry.2).unwrap_or_default()
+        self.taken.iter().find(of).map(|entry| entry.2).unwrap_or_default()
     }
 
     fn add(&mut self, model: usize, group: usize, tokens: u64) {
-        let at = self.0.iter().position(|entry| entry.0 == model && entry.1 == group).unwrap_or_else(|| {
-            self.0.push((model, group, Taken::default()));
-            self.0.len() - 1
+        let same = |entry: &(usize, usize, Taken)| entry.0 == model && entry.1 == group;
+        let at = self.taken.iter().position(same).unwrap_or_else(|| {
+            self.taken.push((model, group, Taken::default()));
+            self.taken.len() - 1
         });
-        if let Some((_, _, taken)) = self.0.get_mut(at) {
+        if let Some((_, _, taken)) = self.taken.get_mut(at) {
             taken.requests += 1;
             taken.tokens += tokens;
         }
@@ -44,28 +51,14 @@ impl Burden {
 impl Pool {
     /// What those before that place will take.
     pub(super) fn burden(&self, span: (u64, u64), tries: &[Try], mask: Mask, place: Place) -> Burden {
-        let mut burden = Burden::default();
         let now = span.0;
-        let groups = self.usable_groups(now, tries);
-        let known: Vec<_> = tries.iter().map(|one| (one, self.models.get(&one.name))).collect();
-        for (models, reserved) in self.line.first(span, place, mask, WORKED_OUT) {
-            let mut soonest: Option<(u64, usize, usize)> = None;
-            for (model, (one, of)) in
-                known.iter().enumerate().filter(|(_, (one, _))| models & line::mask([one.number]) != 0)
-            {
-                for group in &groups {
-                    // What can't be sooner than the soonest so far need not be looked at.
-                    let bound = of.map_or(0, |model| model.ready_at(*group)).max(now);
-                    if soonest.is_some_and(|(best, _, _)| bound >= best) {
-                        continue;
-                    }
-                    let at = when_behind(one, *of, *group, burden.on(model, *group), reserved, now).max(now);
-                    if soonest.is_none_or(|(best, _, _)| at < best) {
-                        soonest = Some((at, model, *group));
-                    }
-                }
-            }
-            if let Some((_, model, group)) = soonest {
+        let before: Vec<(Mask, u64)> = self.line.first(span, place, mask, WORKED_OUT).collect();
+        let tokens = before.iter().map(|(_, reserved)| *reserved);
+        let least = tokens.chain(tries.iter().map(|one| one.need.tokens)).min().unwrap_or(0);
+        let mut burden = Burden { taken: Vec::new(), bounds: self.bounds(now, tries, least) };
+        for (models, reserved) in before {
+            let wants = |one: &Try| (models & line::mask([one.number]) != 0).then_some(reserved);
+            if let Some((_, model, group)) = self.soonest_of(now, tries, &burden, wants) {
                 burden.add(model, group, reserved);
             }
         }
@@ -74,30 +67,53 @@ impl Pool {
 
     /// When the first group could serve a request behind that burden.
     pub(super) fn soonest_behind(&self, now: u64, tries: &[Try], burden: &Burden) -> Option<u64> {
+        let soonest = self.soonest_of(now, tries, burden, |one| Some(one.need.tokens));
+        soonest.map(|(at, _, _)| at).filter(|at| *at < u64::MAX)
+    }
+
+    /// Where a request is served soonest behind that burden: when, which model and which group, the first of equal
+    /// ones. `wants` says what it reserves of a model, if it may use it.
+    fn soonest_of(
+        &self,
+        now: u64,
+        tries: &[Try],
+        burden: &Burden,
+        wants: impl Fn(&Try) -> Option<u64>,
+    ) -> Option<(u64, usize, usize)> {
+        let known: Vec<_> = tries.iter().map(|one| (one, self.models.get(&one.name), wants(one))).collect();
+        let mut soonest: Option<(u64, usize, usize)> = None;
+        for bound in &burden.bounds {
+            if soonest.is_some_and(|best| *bound >= best) {
+                break;
+            }
+            let (_, model, group) = *bound;
+            let Some((one, of, Some(tokens))) = known.get(model) else { continue };
+            let at = when_behind(one, *of, group, burden.on(model, group), *tokens, now).max(now);
+            if soonest.is_none_or(|best| (at, model, group) < best) {
+                soonest = Some((at, model, group));
+            }
+        }
+        soonest
+    }
+
+    /// When each model and group could serve a request of so many tokens, in order.
+    fn bounds(&self, now: u64, tries: &[Try], tokens: u64) -> Vec<(u64, usize, usize)> {
         let groups = self.usable_groups(now, tries);
-        let mut soonest: Option<u64> = None;
+        let mut bounds = Vec::with_capacity(tries.len() * groups.len());
         for (model, one) in tries.iter().enumerate() {
             let of = self.models.get(&one.name);
             for group in &groups {
-                let bound = of.map_or(0, |model| model.ready_at(*group)).max(now);
-                if soonest.is_some_and(|best| bound >= best) {
-                    continue;
-                }
-                let at = when_behind(one, of, *group, burden.on(model, *group), one.need.tokens, now);
-                soonest = Some(soonest.map_or(at, |best| best.min(at)));
+                let at = when_behind(one, of, *group, Taken::default(), tokens, now).max(now);
+                bounds.push((at, model, *group));
             }
         }
-        soonest.filter(|at| *at < u64::MAX)
+        bounds.sort_unstable();
+        bounds
     }
 
     fn usable_groups(&self, now: u64, tries: &[Try]) -> Vec<usize> {
-        let mark = self.roster.mark();
         let provider = tries.first().map_or(u32::MAX, |one| one.need.provider);
-        let usable = |keys: &[usize]| {
-            keys.iter()
-                .filter_map(|at| self.roster.lanes.get(*at))
-                .any(|lane| lane.provider == provider && lane.mark != mark && lane.barred_until <= now)
-        };
+        let usable = |keys: &[usize]| keys.iter().any(|at| self.roster.usable(*at, provider, now));
         let groups = self.roster.groups.iter().enumerate();
         groups.filter(|(_, group)| usable(&group.keys)).map(|(at, _)| at).take(GROUPS).collect()
     }

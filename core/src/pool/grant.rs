@@ -7,6 +7,7 @@ use super::line::{Ahead, Place, Seeker};
 use super::pick::{Fits, Need, Seen};
 use super::protocol::{Given, Grant, GrantId, Want};
 use super::state::{Open, Pool, new_quota};
+use super::turns::Turns;
 use crate::limits::grant::{GRANTS_PER_ASK, SENT_LAPSES_MS, TICKET_BEYOND_MS};
 use serde::{Deserialize, Serialize};
 
@@ -128,14 +129,11 @@ impl Pool {
             lane.credit += paid;
             return Err(delay);
         }
+        slot.open += 1;
+        let (group, provider) = (slot.group, lane.provider);
         if pace > 0 {
             self.next_slot_at = at + pace;
         }
-        if key_pace > 0 {
-            lane.next_at = at + key_pace;
-        }
-        slot.open += 1;
-        let (group, provider) = (slot.group, lane.provider);
         self.next_grant += 1;
         let id = (self.incarnation << 36) | self.next_grant;
         let mut grant = Grant {
@@ -149,6 +147,9 @@ impl Pool {
             reserved: one.need.tokens,
             learn: false,
         };
+        if key_pace > 0 {
+            self.roster.pace(place, at + key_pace);
+        }
         if let Some(of) = self.roster.groups.get_mut(group) {
             of.open += 1;
             if let Some(model) = self.models.get_mut(&one.name) {
@@ -231,15 +232,21 @@ impl Pool {
             let lease = Wanted { first: false, ..*wanted };
             if !self.snapshot.settings.limit_overrides.is_empty() {
                 // What the operator has set is known before it is used.
-                for group in 0..self.roster.groups.len() {
+                let model = self.models.get(&one.name);
+                let unknown = |group: &usize| model.is_some_and(|model| model.quota(*group).is_none());
+                let unknown: Vec<usize> = (0..self.roster.groups.len()).filter(unknown).collect();
+                for group in unknown {
                     self.know_quota(group, &one.name, now);
                 }
             }
+            let need = Need { soft: true, proven: false, ..one.need };
+            let mut turns = self.roster.turns(self.models.get(&one.name), &need, now, now, false);
             while grants.len() < (want.count as usize).min(GRANTS_PER_ASK) {
-                let Some(taken) = self.take_leased(one, now) else { break };
+                let Some(taken) = self.take_leased(&mut turns, one, now) else { break };
                 let Ok(grant) = self.grant(&lease, one, taken, 0) else { break };
                 grants.push(grant);
             }
+            self.roster.settle(turns);
         }
         Given::Grants(grants)
     }
@@ -260,17 +267,17 @@ impl Pool {
     }
 
     /// One more for a lease, from a quota with plenty.
-    fn take_leased(&mut self, one: &Try, now: u64) -> Option<(usize, i64)> {
+    fn take_leased(&mut self, turns: &mut Turns, one: &Try, now: u64) -> Option<(usize, i64)> {
         let (ask, askers) = (self.asks, self.askers.len() as u64);
-        let need = Need { soft: true, proven: false, ..one.need };
+        let tokens = one.need.tokens;
         let model = self.models.get(&one.name);
         let plenty = |group: usize| {
             let quota = model.and_then(|model| model.quota(group));
-            quota.is_some_and(|quota| quota.may_lease(ask, now, need.tokens, askers))
+            quota.is_some_and(|quota| quota.may_lease(ask, now, tokens, askers))
         };
-        let taken = self.roster.take(model, &need, now, now, plenty, None)?;
+        let taken = self.roster.next(turns, model, plenty)?;
         let group = self.roster.lanes.get(taken.0)?.group as usize;
-        self.models.get_mut(&one.name)?.with_known(group, |quota| quota.leased(ask, now, need.tokens));
+        self.models.get_mut(&one.name)?.with_known(group, |quota| quota.leased(ask, now, tokens));
         Some(taken)
     }
 

@@ -83,10 +83,10 @@ impl Pool {
         let Some(place) = self.roster.position(&attempt.key) else { return };
         let Some(slot) = self.roster.slots.get_mut(place) else { return };
         let group = slot.group;
-        if let Some(lane) = self.roster.lanes.get_mut(place)
-            && !lane.proven
+        if let Some(hold) = self.roster.holds.get_mut(place)
+            && !hold.proven
         {
-            lane.proven = true;
+            hold.proven = true;
             self.untested.0 += 1;
         }
         let Some(slot) = self.roster.slots.get_mut(place) else { return };
@@ -176,8 +176,8 @@ impl Pool {
                 }
             }
             Fault::Key => {
-                if let Some(lane) = self.roster.lanes.get_mut(place)
-                    && !std::mem::take(&mut lane.proven)
+                if let Some(hold) = self.roster.holds.get_mut(place)
+                    && !std::mem::take(&mut hold.proven)
                 {
                     self.untested.1 += 1;
                     if self.untested.1 > 1_000 {

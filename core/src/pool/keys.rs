@@ -86,12 +86,8 @@ pub struct KeySlot {
 pub struct Lane {
     /// Rotation credit.
     pub credit: i64,
-    /// Not to be used before: disabled (for ever), invalid, suspended.
-    pub barred_until: u64,
-    /// Rests for the upstream's sake.
-    pub rest_until: u64,
-    /// When `key_pace_ms` lets it send again.
-    pub next_at: u64,
+    /// The latest time in its [`Hold`]: from then on none of it counts.
+    pub clear_at: u64,
     /// Share of the rotation: the key's weight, divided among the usable keys of its group.
     pub share: u32,
     /// Its group's place.
@@ -100,8 +96,25 @@ pub struct Lane {
     pub mark: u32,
     /// Number of its provider.
     pub provider: u32,
+}
+
+/// What a key is held for. Scans only look at it while some of it counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hold {
+    /// Not to be used before: disabled (for ever), invalid, suspended.
+    pub barred_until: u64,
+    /// Rests for the upstream's sake.
+    pub rest_until: u64,
+    /// When `key_pace_ms` lets it send again.
+    pub next_at: u64,
     /// Its last word on its credentials was an answer.
     pub proven: bool,
+}
+
+impl Hold {
+    fn clear_at(&self) -> u64 {
+        self.barred_until.max(self.rest_until).max(self.next_at)
+    }
 }
 
 impl Turn for Lane {
@@ -126,21 +139,21 @@ pub struct Group {
     pub open: u32,
 }
 
-/// All keys and groups. `slots` and `lanes` go together.
+/// All keys and groups. `slots`, `lanes` and `holds` go together.
 #[derive(Debug, Default)]
 pub struct Roster {
     /// Keys, in order of creation.
     pub slots: Vec<KeySlot>,
     /// The same, for scans.
     pub lanes: Vec<Lane>,
+    /// The same: what they are held for. Times are changed by [`Roster::refresh_group`] and [`Roster::pace`].
+    pub holds: Vec<Hold>,
     /// Groups.
     pub groups: Vec<Group>,
     by_id: HashMap<String, usize>,
     group_names: HashMap<String, usize>,
     providers: Vec<String>,
     mark: u32,
-    /// Room for a scan's finds, kept so that it need not be made anew.
-    pub(super) scratch: Vec<u32>,
 }
 
 /// A share of one is divided among up to eight keys, and most numbers beyond, without a remainder.
@@ -155,9 +168,9 @@ pub fn own_group(key: &str) -> String {
 impl Roster {
     /// Takes the configured keys, keeping what is known of those that stay. Returns where each former group went.
     pub fn configure(&mut self, rows: Vec<KeyRow>) -> Vec<Option<usize>> {
-        let lanes = std::mem::take(&mut self.lanes);
-        let mut states: HashMap<String, (KeySlot, Lane)> =
-            self.slots.drain(..).zip(lanes).map(|(slot, lane)| (slot.row.id.clone(), (slot, lane))).collect();
+        let known = self.slots.drain(..).zip(self.lanes.drain(..)).zip(self.holds.drain(..));
+        let mut states: HashMap<String, (KeySlot, Lane, Hold)> =
+            known.map(|((slot, lane), hold)| (slot.row.id.clone(), (slot, lane, hold))).collect();
         let former: Vec<Group> = self.groups.drain(..).collect();
         let places: HashMap<String, usize> =
             former.iter().enumerate().map(|(at, g)| (g.name.clone(), at)).collect();
@@ -191,23 +204,20 @@ impl Roster {
                 group.keys.push(at);
             }
             let provider = self.provider_number(&row.provider);
-            let proven = states.get(&row.id).is_some_and(|(_, lane)| lane.proven);
-            let (state, open, credit, next_at) = match states.remove(&row.id) {
-                Some((slot, lane)) => (slot.state, slot.open, lane.credit, lane.next_at),
-                None => (KeyState::default(), 0, 0, 0),
+            let (state, open, credit, hold) = match states.remove(&row.id) {
+                Some((slot, lane, hold)) => (slot.state, slot.open, lane.credit, hold),
+                None => (KeyState::default(), 0, 0, Hold::default()),
             };
             self.by_id.insert(row.id.clone(), at);
             self.lanes.push(Lane {
                 credit,
-                barred_until: 0,
-                rest_until: 0,
-                next_at,
+                clear_at: 0,
                 share: 0,
                 group: u32::try_from(group).unwrap_or(u32::MAX),
                 mark: 0,
                 provider,
-                proven,
             });
+            self.holds.push(hold);
             self.slots.push(KeySlot { row, group, state, open });
         }
         self.mark = 0;
@@ -279,10 +289,15 @@ impl Roster {
             .max(1);
         let sharing = u32::try_from(sharing).unwrap_or(u32::MAX);
         for at in &of.keys {
-            let (Some(slot), Some(lane)) = (self.slots.get(*at), self.lanes.get_mut(*at)) else { continue };
+            let (Some(slot), Some(lane), Some(hold)) =
+                (self.slots.get(*at), self.lanes.get_mut(*at), self.holds.get_mut(*at))
+            else {
+                continue;
+            };
             let invalid = slot.state.invalid.as_ref().map_or(0, |ban| ban.until);
-            lane.barred_until = if usable(slot) { invalid.max(suspended) } else { u64::MAX };
-            lane.rest_until = slot.state.rest_until;
+            hold.barred_until = if usable(slot) { invalid.max(suspended) } else { u64::MAX };
+            hold.rest_until = slot.state.rest_until;
+            lane.clear_at = hold.clear_at();
             lane.share = (slot.row.weight * SHARES / sharing).max(1);
         }
     }
@@ -292,6 +307,21 @@ impl Roster {
         if let Some(group) = self.group_at(key) {
             self.refresh_group(group);
         }
+    }
+
+    /// The key is not to send before that time.
+    pub fn pace(&mut self, at: usize, next_at: u64) {
+        if let (Some(lane), Some(hold)) = (self.lanes.get_mut(at), self.holds.get_mut(at)) {
+            hold.next_at = next_at;
+            lane.clear_at = hold.clear_at();
+        }
+    }
+
+    /// Whether the key may be used for the ask at hand, as far as it is not a matter of quota, pace or rest.
+    #[must_use]
+    pub fn usable(&self, at: usize, provider: u32, now: u64) -> bool {
+        self.lanes.get(at).is_some_and(|lane| lane.provider == provider && lane.mark != self.mark)
+            && self.holds.get(at).is_some_and(|hold| hold.barred_until <= now)
     }
 
     /// Starts a new ask: these keys are not for it.

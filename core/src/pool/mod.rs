@@ -34,6 +34,7 @@ pub mod stories;
 mod suggest;
 mod tenant;
 pub mod tenants;
+mod turns;
 
 mod ask;
 mod burden;

@@ -73,16 +73,8 @@ impl ModelState {
     }
 }
 
-/// Where a group's quota is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
-    /// Before that time not even the smallest request fits.
-    pub ready_at: u64,
-    /// Place in `quotas`; `u32::MAX` for none.
-    quota: u32,
-}
-
-const NOWHERE: Spot = Spot { ready_at: 0, quota: u32::MAX };
+/// The place of a quota that is not there.
+const NOWHERE: u32 = u32::MAX;
 
 /// A model.
 #[derive(Debug)]
@@ -101,8 +93,10 @@ pub struct Model {
     pub duration: f64,
     /// When it was last asked for.
     pub touched_at: u64,
-    /// By group. Dense, so that a scan over all groups stays within a few cache lines of each.
-    spots: Vec<Spot>,
+    /// By group: before that time not even the smallest request fits. Dense, for scans over all groups.
+    ready: Vec<u64>,
+    /// By group: the place in `quotas`.
+    places: Vec<u32>,
     quotas: Vec<Quota>,
     /// The group of each quota.
     groups: Vec<usize>,
@@ -118,53 +112,55 @@ impl Model {
             completion: FIRST_COMPLETION,
             duration: FIRST_DURATION_MS,
             touched_at: 0,
-            spots: Vec::new(),
+            ready: Vec::new(),
+            places: Vec::new(),
             quotas: Vec::new(),
             groups: Vec::new(),
         }
     }
 
-    fn spot(&self, group: usize) -> Spot {
-        self.spots.get(group).copied().unwrap_or(NOWHERE)
+    fn place(&self, group: usize) -> u32 {
+        self.places.get(group).copied().unwrap_or(NOWHERE)
     }
 
     /// The bounds of all groups that something is known of, by place: before them they cannot serve.
-    pub(super) fn bounds(&self) -> &[Spot] {
-        &self.spots
+    pub(super) fn bounds(&self) -> &[u64] {
+        &self.ready
     }
 
     /// A bound below which the group cannot serve; 0 when nothing is known.
     #[must_use]
     pub fn ready_at(&self, group: usize) -> u64 {
-        self.spot(group).ready_at
+        self.ready.get(group).copied().unwrap_or(0)
     }
 
     /// The group's quota, if anything is known of it.
     #[must_use]
     pub fn quota(&self, group: usize) -> Option<&Quota> {
-        self.quotas.get(self.spot(group).quota as usize)
+        self.quotas.get(self.place(group) as usize)
     }
 
     /// Changes a group's quota, made if need be, and keeps the bound that scans compare with.
     pub fn with_quota<T>(&mut self, group: usize, change: impl FnOnce(&mut Quota) -> T) -> Option<T> {
-        if self.spots.len() <= group {
-            self.spots.resize(group + 1, NOWHERE);
+        if self.places.len() <= group {
+            self.places.resize(group + 1, NOWHERE);
+            self.ready.resize(group + 1, 0);
         }
-        let spot = self.spots.get_mut(group)?;
-        if spot.quota == u32::MAX {
-            spot.quota = u32::try_from(self.quotas.len()).ok()?;
+        let (place, ready_at) = (self.places.get_mut(group)?, self.ready.get_mut(group)?);
+        if *place == NOWHERE {
+            *place = u32::try_from(self.quotas.len()).ok()?;
             self.quotas.push(Quota::default());
             self.groups.push(group);
         }
-        let quota = self.quotas.get_mut(spot.quota as usize)?;
+        let quota = self.quotas.get_mut(*place as usize)?;
         let out = change(quota);
-        spot.ready_at = quota.ready_at();
+        *ready_at = quota.ready_at();
         Some(out)
     }
 
     /// The same for a quota that is there.
     pub fn with_known<T>(&mut self, group: usize, change: impl FnOnce(&mut Quota) -> T) -> Option<T> {
-        if self.spot(group).quota == u32::MAX { None } else { self.with_quota(group, change) }
+        if self.place(group) == NOWHERE { None } else { self.with_quota(group, change) }
     }
 
     /// All quotas with their groups.
@@ -189,7 +185,8 @@ impl Model {
     pub fn regroup(&mut self, moved: &[Option<usize>]) {
         let quotas = std::mem::take(&mut self.quotas);
         let groups = std::mem::take(&mut self.groups);
-        self.spots.clear();
+        self.ready.clear();
+        self.places.clear();
         for (group, quota) in groups.into_iter().zip(quotas) {
             if let Some(Some(group)) = moved.get(group) {
                 self.with_quota(*group, |place| *place = quota);
@@ -200,7 +197,8 @@ impl Model {
     fn forget_idle(&mut self, now: u64, before: u64) {
         let quotas = std::mem::take(&mut self.quotas);
         let groups = std::mem::take(&mut self.groups);
-        self.spots.clear();
+        self.ready.clear();
+        self.places.clear();
         for (group, quota) in groups.into_iter().zip(quotas) {
             if quota.touched_at >= before || !quota.is_idle(now) {
                 self.with_quota(group, |place| *place = quota);

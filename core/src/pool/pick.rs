@@ -1,16 +1,13 @@
 //! Choosing a key for a model: smooth weighted round robin over those that can serve at a moment.
 //!
 //! A scan compares each key's lane with cheap bounds; only the one whose turn it is is looked at exactly. If it
-//! does not fit after all it is set aside and the scan repeated, so that who can't serve neither gains nor pays.
+//! does not fit after all the others are put in order ([`super::turns`]), so that who can't serve neither gains
+//! nor pays.
 
-use super::keys::{Lane, Roster};
-use super::models::{Model, Spot};
+use super::keys::{Hold, Lane, Roster};
+use super::models::Model;
 use super::quota::When;
 
-/// Keys set aside one by one before all are looked at exactly.
-const SET_ASIDE: usize = 12;
-/// Keys in whose favour the caller may decide otherwise before the search is given up.
-const DECLINED: usize = 32;
 /// Skipped keys that a decision names.
 const NAMED: usize = 12;
 /// A key on probation is not tried with a larger request than this while others can serve.
@@ -97,8 +94,8 @@ pub struct Outlook {
 
 /// The cheap bounds of all lanes, and what is looked for. Scans compare with them first: at 20,000 keys a nanosecond
 /// each counts.
-struct Bounds<'a> {
-    groups: &'a [Spot],
+pub(super) struct Bounds<'a> {
+    ready: &'a [u64],
     mark: u32,
     provider: u32,
     now: u64,
@@ -108,28 +105,33 @@ struct Bounds<'a> {
 }
 
 impl<'a> Bounds<'a> {
-    fn of(model: Option<&'a Model>, mark: u32, need: &Need, now: u64, by: u64) -> Self {
-        let groups = model.map_or(&[][..], Model::bounds);
-        Self { groups, mark, provider: need.provider, now, by, proven: need.proven, soft: need.soft }
+    pub fn of(model: Option<&'a Model>, mark: u32, need: &Need, now: u64, by: u64) -> Self {
+        let ready = model.map_or(&[][..], Model::bounds);
+        Self { ready, mark, provider: need.provider, now, by, proven: need.proven, soft: need.soft }
     }
 
     /// Whether the lane may serve by then: the same as nothing being said by [`passed_over`].
     #[inline]
-    fn may(&self, lane: &Lane) -> bool {
-        let ready_at = self.groups.get(lane.group as usize).map_or(0, |spot| spot.ready_at);
-        (lane.mark != self.mark)
-            & (lane.provider == self.provider)
-            & (lane.barred_until <= self.now)
-            & (ready_at <= self.by)
-            & (lane.next_at <= self.by)
-            & (lane.proven | !self.proven)
-            & (!self.soft | (lane.rest_until <= self.now))
+    pub fn may(&self, lane: &Lane, hold: &Hold) -> bool {
+        let ready_at = self.ready.get(lane.group as usize).copied().unwrap_or(0);
+        (ready_at <= self.by) & (lane.mark != self.mark) & (lane.provider == self.provider)
+            && self.lets(lane, hold)
+    }
+
+    /// The same of what the key itself is held for.
+    #[inline]
+    fn lets(&self, lane: &Lane, hold: &Hold) -> bool {
+        (lane.clear_at <= self.now) & !self.proven
+            || (hold.barred_until <= self.now)
+                & (hold.next_at <= self.by)
+                & (hold.proven | !self.proven)
+                & (!self.soft | (hold.rest_until <= self.now))
     }
 }
 
 /// Why a lane is passed over, and until when. `None` when it may serve by then.
 fn passed_over(
-    lane: &Lane,
+    (lane, hold): (&Lane, &Hold),
     model: Option<&Model>,
     mark: u32,
     need: &Need,
@@ -139,21 +141,21 @@ fn passed_over(
     if lane.mark == mark || lane.provider != need.provider {
         return Some((Skipped::Excluded, 0));
     }
-    if lane.barred_until > now {
-        return Some((Skipped::Barred, lane.barred_until));
+    if hold.barred_until > now {
+        return Some((Skipped::Barred, hold.barred_until));
     }
     let ready_at = model.map_or(0, |model| model.ready_at(lane.group as usize));
     if ready_at > by {
         return Some((Skipped::Quota, ready_at));
     }
-    if lane.next_at > by {
-        return Some((Skipped::Paced, lane.next_at));
+    if hold.next_at > by {
+        return Some((Skipped::Paced, hold.next_at));
     }
-    if need.proven && !lane.proven {
+    if need.proven && !hold.proven {
         return Some((Skipped::Unproven, 0));
     }
-    if need.soft && lane.rest_until > now {
-        return Some((Skipped::Resting, lane.rest_until));
+    if need.soft && hold.rest_until > now {
+        return Some((Skipped::Resting, hold.rest_until));
     }
     None
 }
@@ -161,14 +163,16 @@ fn passed_over(
 impl Roster {
     /// Exactly when the key at that place can serve.
     pub fn fits(&self, at: usize, model: Option<&Model>, need: &Need, now: u64) -> Fits {
-        let (Some(lane), Some(slot)) = (self.lanes.get(at), self.slots.get(at)) else {
+        let (Some(lane), Some(hold), Some(slot)) =
+            (self.lanes.get(at), self.holds.get(at), self.slots.get(at))
+        else {
             return Fits::No(Skipped::Excluded, 0);
         };
         if lane.mark == self.mark() || lane.provider != need.provider {
             return Fits::No(Skipped::Excluded, 0);
         }
-        if lane.barred_until > now {
-            return Fits::No(Skipped::Barred, lane.barred_until);
+        if hold.barred_until > now {
+            return Fits::No(Skipped::Barred, hold.barred_until);
         }
         let Some(group) = self.groups.get(slot.group) else { return Fits::No(Skipped::Excluded, 0) };
         // After a ban one request at a time tells whether it is over; a small one, while others can serve.
@@ -179,8 +183,8 @@ impl Roster {
         if (on_trial.0 || on_trial.1) && need.soft && need.tokens > SMALL_TOKENS {
             return Fits::No(Skipped::AfterOthers, 0);
         }
-        let rest = if need.soft { lane.rest_until } else { 0 };
-        let from = rest.max(lane.next_at);
+        let rest = if need.soft { hold.rest_until } else { 0 };
+        let from = rest.max(hold.next_at);
         let Some(quota) = model.and_then(|model| model.quota(slot.group)) else { return Fits::From(from) };
         if quota.missing_until > now && !need.insist {
             return Fits::No(Skipped::Missing, quota.missing_until);
@@ -202,94 +206,74 @@ impl Roster {
         mut also: impl FnMut(usize) -> bool,
         mut seen: Option<&mut Seen>,
     ) -> Option<(usize, i64)> {
-        let mark = self.mark();
-        let mut aside: Vec<usize> = Vec::new();
-        let mut declined = 0;
-        let bounds = Bounds::of(model, mark, need, now, by);
-        // Filled by each scan, so that the second round over those who gain is over them alone.
-        let mut eligible = std::mem::take(&mut self.scratch);
-        let taken = loop {
-            let mut best: Option<usize> = None;
-            let (mut most, mut total) = (i64::MIN, 0);
-            eligible.clear();
-            for (at, lane) in self.lanes.iter().enumerate() {
-                if bounds.may(lane) {
-                    let share = i64::from(lane.share);
-                    eligible.push(at as u32);
-                    total += share;
-                    let credit = lane.credit + share;
-                    if credit > most {
-                        (best, most) = (Some(at), credit);
-                    }
-                } else if let Some(seen) = seen.as_deref_mut()
-                    && let Some((why, until)) = passed_over(lane, model, mark, need, now, by)
-                {
-                    seen.skip(at, why, until);
+        let (at, total) = self.richest(model, need, now, by, seen.as_deref_mut())?;
+        let group = self.slots.get(at).map_or(usize::MAX, |slot| slot.group);
+        let unfit = match self.fits(at, model, need, now) {
+            Fits::From(from) if from <= by && also(group) => {
+                if let Some(lane) = self.lanes.get_mut(at) {
+                    lane.credit -= total;
                 }
+                return Some((at, total));
             }
-            if let Some(seen) = seen.as_deref_mut() {
-                seen.candidates += eligible.len() as u32;
-            }
-            let Some(at) = best else { break None };
-            let unfit = match self.fits(at, model, need, now) {
-                Fits::From(from) if from <= by => {
-                    if also(self.slots.get(at).map_or(usize::MAX, |slot| slot.group)) {
-                        None
-                    } else {
-                        declined += 1;
-                        Some((Skipped::Quota, from))
-                    }
-                }
-                Fits::From(from) => Some((Skipped::Quota, from)),
-                Fits::No(why, until) => Some((why, until)),
-            };
-            let Some((why, until)) = unfit else { break Some((at, total)) };
-            if let Some(seen) = seen.take() {
-                seen.candidates = seen.candidates.saturating_sub(1);
-                seen.skip(at, why, until);
-            }
-            if declined >= DECLINED {
-                break None;
-            }
-            self.exclude_at(at);
-            aside.push(at);
-            if aside.len() == SET_ASIDE {
-                for at in 0..self.lanes.len() {
-                    let fits = |fits: Fits| matches!(fits, Fits::From(from) if from <= by);
-                    if self.lanes.get(at).is_some_and(|lane| bounds.may(lane))
-                        && !fits(self.fits(at, model, need, now))
-                    {
-                        self.exclude_at(at);
-                        aside.push(at);
-                    }
-                }
-            }
+            Fits::From(from) => (Skipped::Quota, from),
+            Fits::No(why, until) => (why, until),
         };
-        if let Some((at, total)) = taken {
-            for at in &eligible {
-                if let Some(lane) = self.lanes.get_mut(*at as usize) {
-                    lane.credit += i64::from(lane.share);
-                }
-            }
-            if let Some(lane) = self.lanes.get_mut(at) {
-                lane.credit -= total;
-            }
+        if let Some(seen) = seen {
+            seen.candidates = seen.candidates.saturating_sub(1);
+            seen.skip(at, unfit.0, unfit.1);
         }
-        for at in aside {
-            self.include_at(at);
-        }
-        self.scratch = eligible;
+        let mut turns = self.turns(model, need, now, by, true);
+        let taken = self.next(&mut turns, model, also);
+        self.settle(turns);
         taken
+    }
+
+    /// The one whose turn it is by the bounds, and what all that may serve have gained: each has its share.
+    fn richest(
+        &mut self,
+        model: Option<&Model>,
+        need: &Need,
+        now: u64,
+        by: u64,
+        mut seen: Option<&mut Seen>,
+    ) -> Option<(usize, i64)> {
+        let mark = self.mark();
+        let bounds = Bounds::of(model, mark, need, now, by);
+        let mut best: Option<usize> = None;
+        let (mut most, mut total, mut count) = (i64::MIN, 0, 0);
+        let mut unnamed = seen.as_ref().map_or(0, |seen| NAMED.saturating_sub(seen.named.len()));
+        for (at, (lane, hold)) in self.lanes.iter_mut().zip(&self.holds).enumerate() {
+            if bounds.may(lane, hold) {
+                let share = i64::from(lane.share);
+                count += 1;
+                total += share;
+                lane.credit += share;
+                if lane.credit > most {
+                    (best, most) = (Some(at), lane.credit);
+                }
+            } else if unnamed > 0
+                && let Some(seen) = seen.as_deref_mut()
+                && let Some((why, until)) = passed_over((lane, hold), model, mark, need, now, by)
+            {
+                unnamed -= 1;
+                seen.named.push((at, why, until));
+            }
+        }
+        if let Some(seen) = seen {
+            seen.candidates += count;
+            seen.passed_over += self.lanes.len() as u32 - count;
+        }
+        best.map(|at| (at, total))
     }
 
     /// When the first key can serve.
     #[must_use]
     pub fn outlook(&self, model: Option<&Model>, need: &Need, now: u64) -> Outlook {
         let mut outlook = Outlook::default();
-        for (at, lane) in self.lanes.iter().enumerate() {
+        for (at, (lane, hold)) in self.lanes.iter().zip(&self.holds).enumerate() {
             // What can't be sooner than the soonest so far need not be looked at.
             let bound = model.map_or(0, |model| model.ready_at(lane.group as usize));
-            if outlook.at.is_some_and(|soonest| bound.max(lane.next_at) >= soonest.max(now + 1)) {
+            if outlook.at.is_some_and(|soonest| bound.max(hold.next_at) >= soonest.max(now + 1)) {
                 continue;
             }
             match self.fits(at, model, need, now) {

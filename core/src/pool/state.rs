@@ -282,8 +282,8 @@ impl Pool {
     /// In each turn that was not taken after all everybody gained a share.
     fn undo_turns(&mut self, now: u64) {
         for (provider, turns) in self.untaken.drain() {
-            for lane in &mut self.roster.lanes {
-                if lane.provider == provider && lane.barred_until <= now {
+            for (lane, hold) in self.roster.lanes.iter_mut().zip(&self.roster.holds) {
+                if lane.provider == provider && hold.barred_until <= now {
                     lane.credit -= turns * i64::from(lane.share);
                 }
             }

@@ -159,8 +159,8 @@ impl Pool {
         self.roster
             .slots
             .iter()
-            .zip(&self.roster.lanes)
-            .filter(|(_, lane)| lane.barred_until <= now)
+            .zip(&self.roster.holds)
+            .filter(|(_, hold)| hold.barred_until <= now)
             .take(most)
             .map(|(slot, _)| KnownKey {
                 id: slot.row.id.clone(),
