@@ -16,6 +16,7 @@ use crate::clients::Request;
 use crate::limiter::{Metric, Used};
 use crate::scenario::Scenario;
 use crate::upstream::Upstream;
+use std::fmt::Write as _;
 
 /// The ways of an ask, a grant and a request take that long at the most.
 pub const TRIP_MS: u64 = 200;
@@ -52,6 +53,7 @@ struct Gauge {
 }
 
 struct Place {
+    org: usize,
     model: usize,
     /// For how long it rests.
     rests: f64,
@@ -95,6 +97,7 @@ impl<'a> Oracle<'a> {
                     rate: bucket.rate(),
                 };
                 places.push(Place {
+                    org,
                     model,
                     rests: rests(org, model) as f64,
                     gauges: upstream.limiter(at).buckets(now).iter().map(gauge).collect(),
@@ -200,6 +203,41 @@ impl<'a> Oracle<'a> {
             }
         }
         self.first(request, now).0 <= patience
+    }
+}
+
+impl Oracle<'_> {
+    /// What there was room for, in words: who of those before takes which place after how long, and what the
+    /// refused one would.
+    #[must_use]
+    pub fn explained<'r>(
+        mut self,
+        request: &Request,
+        waiting: impl Iterator<Item = (&'r Request, u64)>,
+        now: u64,
+    ) -> String {
+        let mut out = String::new();
+        let name = |place: &Place| {
+            let (org, model) = (&self.scenario.orgs[place.org], &self.scenario.models[place.model]);
+            format!("{} {}", org.name, model.name)
+        };
+        let names: Vec<String> = self.places.iter().map(name).collect();
+        for (place, name) in self.places.iter().zip(&names) {
+            let levels: Vec<String> =
+                place.gauges.iter().map(|gauge| format!("{:.1} of {:?}", gauge.level, gauge.metric)).collect();
+            let _ = writeln!(out, "    {name}: rests {} ms, {}", place.rests, levels.join(", "));
+        }
+        let mut told = |who: String, (wait, place): (f64, usize)| {
+            let at = names.get(place).map_or("", String::as_str);
+            let _ = writeln!(out, "    {who} after {wait:.0} ms at {at}");
+        };
+        for (other, left) in waiting {
+            let reserve = other.reserve(1.0);
+            told(format!("number {} ({reserve} tokens, within {left} ms)", other.number), self.first(other, now));
+            self.put(other, now, left as f64);
+        }
+        told(format!("the refused ({} tokens)", request.reserve(1.0)), self.first(request, now));
+        out
     }
 }
 

@@ -38,7 +38,7 @@ struct Call {
 /// The simulation of a scenario.
 pub struct World<'s, C> {
     pub(crate) scenario: &'s Scenario,
-    chooser: C,
+    pub(crate) chooser: C,
     pub(crate) now: u64,
     events: Events,
     arrivals: Arrivals<'s>,
