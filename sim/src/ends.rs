@@ -126,7 +126,14 @@ impl<'s, C: Chooser> World<'s, C> {
         let span = (now, now + left);
         let clock = self.clock();
         let rests = |org, model| self.rests.left(clock, org, model);
-        Oracle::new(self.scenario, &mut self.upstream, charge, span, rests, under.into_iter())
+        Oracle::new(
+            self.scenario,
+            &mut self.upstream,
+            charge,
+            span,
+            rests,
+            (under.into_iter(), &self.unreported),
+        )
     }
 
     /// Who takes room before a request that is refused now, each with how long it can wait.
@@ -137,10 +144,9 @@ impl<'s, C: Chooser> World<'s, C> {
             (&course.request, course.left(now))
         });
         // Who was promised a time before then is as good as waiting.
-        let promised = self
-            .promised
-            .range(..(now + left, 0))
-            .map(move |(&(back, _), request)| (request, back - now + request.deadline.unwrap_or(PATIENCE_MS)));
+        let promised = self.promised.range(..(now + left, 0)).map(move |(&(back, _), request)| {
+            (request, back - now + request.deadline.unwrap_or(PATIENCE_MS))
+        });
         waiting.chain(promised)
     }
 

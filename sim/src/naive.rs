@@ -54,7 +54,8 @@ fn explained(pool: &Pool, clock: u64) -> String {
     }
     for key in ["k00", "k01", "k02", "k04", "k05"] {
         for view in pool.quotas_of(key, clock).unwrap_or_default() {
-            let buckets: Vec<String> = view.buckets.iter().map(|bucket| bucket.remaining.to_string()).collect();
+            let buckets: Vec<String> =
+                view.buckets.iter().map(|bucket| bucket.remaining.to_string()).collect();
             let _ = writeln!(out, "    held of {key} {}: {}", view.model, buckets.join(", "));
         }
     }
