@@ -222,7 +222,7 @@ impl<'s, C: Chooser> World<'s, C> {
         }
         let mut count = 1;
         let named = of.request.named;
-        let first = of.attempts == 0 && of.ticket.is_none();
+        let first = of.attempts == 0 && of.ticket.is_none() && !of.alone;
         if self.scenario.leases && first && is_ordinary(&of.request, limited) {
             self.isolates[at].paced(named, now);
             if let Some(grant) = self.isolates[at].take(&of.request, now) {
@@ -355,6 +355,12 @@ impl<'s, C: Chooser> World<'s, C> {
                 let wait = after_ms.max(1);
                 of.waited += wait;
                 self.plan(now + wait, Event::Seek(course));
+            }
+            Given::RetryAfter { .. } | Given::TooLarge { .. } if leased => {
+                of.waited += now - of.asked_at;
+                of.alone = true;
+                self.isolates[of.request.isolate].got_no_lease(now);
+                self.seek(course);
             }
             Given::RetryAfter { after_ms, why } => {
                 let why = match why {

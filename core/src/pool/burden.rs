@@ -48,7 +48,19 @@ impl Pool {
         let now = span.0;
         let groups = self.usable_groups(now, tries);
         let known: Vec<_> = tries.iter().map(|one| (one, self.models.get(&one.name))).collect();
+        let others: Vec<&Model> = self.models.iter().map(|(_, model)| model).collect();
         for (models, reserved) in self.line.first(span, place, mask, WORKED_OUT) {
+            if models & !mask != 0
+                && self.goes_elsewhere(
+                    &mut burden,
+                    (tries.len(), &others),
+                    &groups,
+                    (models & !mask, reserved),
+                    now,
+                )
+            {
+                continue;
+            }
             let mut soonest: Option<(u64, usize, usize)> = None;
             for (model, (one, of)) in
                 known.iter().enumerate().filter(|(_, (one, _))| models & line::mask([one.number]) != 0)
@@ -59,7 +71,9 @@ impl Pool {
                     if soonest.is_some_and(|(best, _, _)| bound >= best) {
                         continue;
                     }
-                    let at = when_behind(one, *of, *group, burden.on(model, *group), reserved, now).max(now);
+                    let insist = one.need.insist;
+                    let taken = burden.on(model, *group);
+                    let at = when_behind(insist, *of, *group, taken, reserved, now).max(now);
                     if soonest.is_none_or(|(best, _, _)| at < best) {
                         soonest = Some((at, model, *group));
                     }
@@ -70,6 +84,36 @@ impl Pool {
             }
         }
         burden
+    }
+
+    /// Whoever may use other models too goes to one of them when it has room at once: then it takes nothing here.
+    fn goes_elsewhere(
+        &self,
+        burden: &mut Burden,
+        (after, others): (usize, &[&Model]),
+        groups: &[usize],
+        (models, reserved): (Mask, u64),
+        now: u64,
+    ) -> bool {
+        for (number, model) in others.iter().enumerate() {
+            let usable = model.state.gone_until <= now && model.pause_until <= now;
+            if !usable || models & line::mask([model.number]) == 0 {
+                continue;
+            }
+            let number = after + number;
+            let fits = |group: &&usize| {
+                let taken = burden.on(number, **group);
+                let known = model.quota(**group).is_some_and(|quota| quota.is_known());
+                model.ready_at(**group) <= now
+                    && known
+                    && when_behind(false, Some(model), **group, taken, reserved, now) <= now
+            };
+            if let Some(group) = groups.iter().find(fits).copied() {
+                burden.add(number, group, reserved);
+                return true;
+            }
+        }
+        false
     }
 
     /// When the first group could serve a request behind that burden.
@@ -83,7 +127,8 @@ impl Pool {
                 if soonest.is_some_and(|best| bound >= best) {
                     continue;
                 }
-                let at = when_behind(one, of, *group, burden.on(model, *group), one.need.tokens, now);
+                let taken = burden.on(model, *group);
+                let at = when_behind(one.need.insist, of, *group, taken, one.need.tokens, now);
                 soonest = Some(soonest.map_or(at, |best| best.min(at)));
             }
         }
@@ -104,9 +149,9 @@ impl Pool {
 }
 
 /// When a group can serve a request of that reservation once what is taken before it is gone.
-fn when_behind(one: &Try, of: Option<&Model>, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
+fn when_behind(insist: bool, of: Option<&Model>, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
     match of.and_then(|model| model.quota(group)) {
-        Some(quota) if quota.missing_until > now && !one.need.insist => u64::MAX,
+        Some(quota) if quota.missing_until > now && !insist => u64::MAX,
         Some(quota) => quota.when_behind(taken.requests, taken.tokens, tokens),
         // Not known yet: one at a time.
         None if taken.requests > 0 => u64::MAX,
