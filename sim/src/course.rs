@@ -62,6 +62,8 @@ pub struct Course {
     pub last: Option<Failure>,
     /// Its place in line.
     pub ticket: Option<u64>,
+    /// Whether it asks for itself alone, as a lease was refused.
+    pub alone: bool,
     /// When it asked last.
     pub asked_at: u64,
     /// The grant that is used.
@@ -90,6 +92,7 @@ impl Course {
             candidates: VecDeque::new(),
             last: None,
             ticket: None,
+            alone: false,
             asked_at: 0,
             grant: None,
             leased: false,

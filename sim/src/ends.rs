@@ -14,10 +14,12 @@ use rondo_core::wire::usage::Usage;
 
 /// One in so many refusals is put to the seer: it costs more.
 const SEEN_ONE_IN: u64 = 8;
+/// So many unjust refusals are told of in words.
+const UNJUST_TOLD: usize = 20;
 /// Who is told to come back later than that does not.
 const COMES_BACK_WITHIN_MS: u64 = 3 * 3_600_000;
 
-impl<C: Chooser> World<'_, C> {
+impl<'s, C: Chooser> World<'s, C> {
     /// A request ends; `told` is its usage when the attempt's report tells of the end.
     pub(crate) fn finish(&mut self, course: u32, ended: Ended, told: Option<(Usage, bool)>) {
         let now = self.now;
@@ -72,7 +74,7 @@ impl<C: Chooser> World<'_, C> {
             Some(deadline) => deadline.saturating_sub(now - request.at),
             None => PATIENCE_MS.saturating_sub(of.waited),
         };
-        self.judge(&request, left, why);
+        self.judge(&request, left, (after_ms, why));
         if request.promised.is_none() {
             self.figures.at(now).open += 1;
             if after_ms <= COMES_BACK_WITHIN_MS {
@@ -86,7 +88,7 @@ impl<C: Chooser> World<'_, C> {
     }
 
     /// Was there room for a request that got a 429?
-    fn judge(&mut self, request: &Request, left: u64, why: &'static str) {
+    fn judge(&mut self, request: &Request, left: u64, (after_ms, why): (u64, &'static str)) {
         self.refusals += 1;
         let (now, word) = (self.now, self.scenario.word(self.now));
         let who = if request.promised.is_some() { "returned" } else { "new" };
@@ -95,6 +97,10 @@ impl<C: Chooser> World<'_, C> {
             self.figures.at(now).unjust += 1;
             let size = if request.estimated_cost() > 24_000 { "large" } else { "ordinary" };
             self.figures.reason("an unjust 429", format!("{why}, {word}, {who}, {size}"));
+            if self.figures.unjust.len() < UNJUST_TOLD {
+                let told = self.unjust(request, left, after_ms);
+                self.figures.unjust.push(told);
+            }
         }
         if self.refusals.is_multiple_of(SEEN_ONE_IN) {
             let room = self.room(Charge::Used, request, left);
@@ -106,26 +112,62 @@ impl<C: Chooser> World<'_, C> {
 
     fn room(&mut self, charge: Charge, request: &Request, left: u64) -> bool {
         let now = self.now;
+        let oracle = self.oracle(charge, now, left);
+        if !oracle.could(request, &self.queue, now, left) {
+            return false;
+        }
+        oracle.has_room(request, self.before(left), now, left)
+    }
+
+    /// Everybody's buckets now.
+    fn oracle(&mut self, charge: Charge, now: u64, left: u64) -> Oracle<'s> {
         let under = self.flights.iter().filter_map(Flight::under);
         let under: Vec<Under> = if charge == Charge::Used { under.collect() } else { Vec::new() };
         let span = (now, now + left);
         let clock = self.clock();
         let rests = |org, model| self.rests.left(clock, org, model);
-        let oracle = Oracle::new(self.scenario, &mut self.upstream, charge, span, rests, under.into_iter());
-        if !oracle.could(request, &self.queue, now, left) {
-            return false;
-        }
-        let waiting = self.waiting.iter().map(|&(_, course)| {
+        Oracle::new(
+            self.scenario,
+            &mut self.upstream,
+            charge,
+            span,
+            rests,
+            (under.into_iter(), &self.unreported),
+        )
+    }
+
+    /// Who takes room before a request that is refused now, each with how long it can wait.
+    fn before(&self, left: u64) -> impl Iterator<Item = (&Request, u64)> {
+        let now = self.now;
+        let waiting = self.waiting.iter().map(move |&(_, course)| {
             let course = self.courses.see(course);
             (&course.request, course.left(now))
         });
         // Who was promised a time before then is as good as waiting.
-        let promised = self
-            .promised
-            .range(..(now + left, 0))
-            .map(|(&(back, _), request)| (request, back - now + request.deadline.unwrap_or(PATIENCE_MS)));
-        let waiting = waiting.chain(promised);
-        oracle.has_room(request, waiting, now, left)
+        let promised = self.promised.range(..(now + left, 0)).map(move |(&(back, _), request)| {
+            (request, back - now + request.deadline.unwrap_or(PATIENCE_MS))
+        });
+        waiting.chain(promised)
+    }
+
+    /// An unjust refusal in words: who was refused, what there was room for, what the pool held and decided.
+    fn unjust(&mut self, request: &Request, left: u64, after_ms: u64) -> String {
+        let now = self.now;
+        let oracle = self.oracle(Charge::Reserved, now, left);
+        let client = &self.scenario.clients[request.client].id;
+        let (waiting, promised) = (self.waiting.len(), self.before(left).count() - self.waiting.len());
+        format!(
+            "seed {}, {now} ms, {client}'s number {} that came at {} for {:?}, estimate {} and {:?}, could wait {left} ms, \
+             told to come back in {after_ms} ms\n    {waiting} waiting, {promised} promised before then\n{}{}",
+            self.scenario.seed,
+            request.number,
+            request.at,
+            request.named.map(|named| &self.scenario.models[named].name),
+            request.estimate,
+            request.max_completion,
+            oracle.explained(request, self.before(left), now),
+            self.chooser.explained(self.clock()),
+        )
     }
 
     pub(crate) fn finish_figures(mut self) -> Figures {

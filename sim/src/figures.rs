@@ -127,6 +127,8 @@ pub struct Figures {
     pub places: Vec<PlaceShare>,
     /// Reasons, for `--explain`.
     pub reasons: BTreeMap<(&'static str, String), u64>,
+    /// Each client 429 while there was room, in words, for `--explain`.
+    pub unjust: Vec<String>,
     /// Keys by place in the order of grants, with when they were given; those given back left out.
     pub uses: Vec<(u64, u16)>,
     /// How long the run lasted, in simulated milliseconds.
@@ -170,6 +172,7 @@ impl Figures {
         for (reason, count) in other.reasons {
             *self.reasons.entry(reason).or_default() += count;
         }
+        self.unjust.extend(other.unjust);
         self.uses.extend(other.uses);
         self.lasted_ms += other.lasted_ms;
     }

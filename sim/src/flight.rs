@@ -2,11 +2,11 @@
 
 use crate::course::{Ended, Failure};
 use crate::events::Event;
-use crate::limiter::Used;
+use crate::limiter::{Bucket, Used};
 use crate::naive::Chooser;
-use crate::oracle::Under;
+use crate::oracle::{Over, Under};
 use crate::rng::Rng;
-use crate::upstream::{Refusal, Verdict};
+use crate::upstream::{Refusal, Upstream, Verdict};
 use crate::world::World;
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Fault, Reading, Settle};
 use rondo_core::wire::headers::LimitReading;
@@ -31,6 +31,8 @@ enum Fate {
 #[derive(Debug)]
 pub struct Flight {
     course: u32,
+    /// Its grant.
+    grant: u64,
     place: usize,
     reserved: u64,
     used: Used,
@@ -142,6 +144,7 @@ impl<C: Chooser> World<'_, C> {
         let trip = self.rng.whole(15, 45);
         let mut flight = Flight {
             course,
+            grant: course_of.grant.as_ref().map_or(0, |grant| grant.id),
             place,
             reserved,
             used,
@@ -225,7 +228,19 @@ impl<C: Chooser> World<'_, C> {
     pub(crate) fn done(&mut self, number: u32) {
         let flight = self.flights.at(number);
         flight.settled = true;
-        self.upstream.settle(self.now, flight.place, flight.reserved, &flight.used);
+        let (grant, place, reserved, used) = (flight.grant, flight.place, flight.reserved, flight.used);
+        // Who leaves ends sooner at the isolate: there is nothing that the pool could not know.
+        let told_after = matches!(flight.fate, Fate::Whole | Fate::Broken);
+        let levels = |upstream: &mut Upstream| -> Vec<f64> {
+            upstream.limiter(place).buckets(self.now).iter().map(Bucket::level).collect()
+        };
+        let before = levels(&mut self.upstream);
+        self.upstream.settle(self.now, place, reserved, &used);
+        if told_after {
+            let after = levels(&mut self.upstream);
+            let gained = after.iter().zip(&before).map(|(after, before)| (after - before).max(0.0)).collect();
+            self.unreported.over(self.now, Over { grant, place, gained });
+        }
         self.leave(number);
     }
 

@@ -14,6 +14,8 @@ const ORDINARY_COST: u64 = 24_000;
 const PACE_MS: u64 = 1_000;
 /// Limit headers of a key's answers are read that often: reading all headers costs.
 const LIMITS_EVERY_MS: u64 = 1_000;
+/// After an ask that brought no lease none is asked for that long.
+const BARREN_MS: u64 = 250;
 
 /// A grant in advance.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Isolate {
     /// Whether a flush is planned.
     pub flush_planned: bool,
     leases: Vec<Lease>,
+    /// Until then no lease is asked for.
+    barren_until: u64,
     /// When each key's limit headers were read last.
     limits_read: HashMap<String, u64>,
     /// When requests that could use a lease were sent, and for which model.
@@ -67,9 +71,17 @@ impl Isolate {
         while self.pace.front().is_some_and(|(at, _)| at + PACE_MS < now) {
             self.pace.pop_front();
         }
+        if now < self.barren_until {
+            return 1;
+        }
         let used = self.pace.iter().filter(|(_, of)| *of == named).count();
         let held = self.leases.iter().filter(|lease| lease.named == named).count();
         used.saturating_sub(held).clamp(1, GRANTS_PER_ASK) as u32
+    }
+
+    /// A lease was refused.
+    pub fn got_no_lease(&mut self, now: u64) {
+        self.barren_until = now + BARREN_MS;
     }
 
     /// A request that could use a lease is sent.

@@ -7,16 +7,26 @@ use rondo_core::pool::Pool;
 use rondo_core::pool::protocol::{
     Answer, Ask, AttemptEnd, Fault, Given, Grant, RefusedWhy, VERSION, Waiting, Want,
 };
+use std::fmt::Write as _;
 
 /// Whoever chooses keys.
 pub trait Chooser {
     /// Answers an ask. `clock` is in unix milliseconds, and may step.
     fn ask(&mut self, clock: u64, ask: &Ask) -> Answer;
+
+    /// What it held and decided of late, in words, for `--explain`.
+    fn explained(&self, _clock: u64) -> String {
+        String::new()
+    }
 }
 
 impl Chooser for Pool {
     fn ask(&mut self, clock: u64, ask: &Ask) -> Answer {
         Self::ask(self, clock, ask)
+    }
+
+    fn explained(&self, clock: u64) -> String {
+        explained(self, clock)
     }
 }
 
@@ -26,6 +36,30 @@ pub fn rondo(scenario: &Scenario) -> Pool {
     let mut pool = Pool::new(1);
     pool.configure(scenario.snapshot(), scenario.key_rows());
     pool
+}
+
+/// The pool's last decisions, who waits, and what its twins hold by organisation.
+fn explained(pool: &Pool, clock: u64) -> String {
+    let mut out = format!("    {} wait in the pool's line\n", pool.waiting());
+    for decision in pool.decisions().latest(5, None, None) {
+        let (at, ahead) = (clock.saturating_sub(decision.at), decision.ahead);
+        let _ = writeln!(
+            out,
+            "    {at} ms before: {} asked for {}, attempt {}, {ahead} ahead: {:?}",
+            decision.token,
+            decision.asked.as_deref().unwrap_or("any"),
+            decision.attempt,
+            decision.outcome
+        );
+    }
+    for key in ["k00", "k01", "k02", "k04", "k05"] {
+        for view in pool.quotas_of(key, clock).unwrap_or_default() {
+            let buckets: Vec<String> =
+                view.buckets.iter().map(|bucket| bucket.remaining.to_string()).collect();
+            let _ = writeln!(out, "    held of {key} {}: {}", view.model, buckets.join(", "));
+        }
+    }
+    out
 }
 
 fn answer(outcome: Option<Given>) -> Answer {

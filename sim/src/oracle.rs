@@ -16,9 +16,14 @@ use crate::clients::Request;
 use crate::limiter::{Metric, Used};
 use crate::scenario::Scenario;
 use crate::upstream::Upstream;
+use rondo_core::limits::coordinator::SETTLE_FLUSH_MS;
+use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 /// The ways of an ask, a grant and a request take that long at the most.
 pub const TRIP_MS: u64 = 200;
+/// So long a report takes at the most: the answer's way, the wait for an ask that takes it along, that ask's way.
+pub const REPORTED_WITHIN_MS: u64 = 45 + SETTLE_FLUSH_MS + 10;
 /// So long after an outage, or a model's retirement, nobody is blamed for not having noticed.
 pub const RECOVERS_MS: u64 = 10_000;
 
@@ -44,6 +49,41 @@ pub struct Under {
     pub done_at: u64,
 }
 
+/// An answer that the upstream is done with.
+#[derive(Clone, Debug)]
+pub struct Over {
+    /// Its grant.
+    pub grant: u64,
+    /// Its organisation and model.
+    pub place: usize,
+    /// What each bucket got back for it.
+    pub gained: Vec<f64>,
+}
+
+/// Answers that are over and whose reports have not reached the pool, though they came as soon as they can: what
+/// the upstream gave back for them nobody but itself knows of.
+#[derive(Clone, Debug, Default)]
+pub struct Unreported(VecDeque<(u64, Over)>);
+
+impl Unreported {
+    /// An answer is over.
+    pub fn over(&mut self, now: u64, over: Over) {
+        while self.0.front().is_some_and(|(at, _)| at + REPORTED_WITHIN_MS < now) {
+            self.0.pop_front();
+        }
+        self.0.push_back((now, over));
+    }
+
+    /// The report of a grant reached the pool.
+    pub fn delivered(&mut self, grant: u64) {
+        self.0.retain(|(_, over)| over.grant != grant);
+    }
+
+    fn of(&self, now: u64) -> impl Iterator<Item = &Over> {
+        self.0.iter().filter(move |(at, _)| at + REPORTED_WITHIN_MS >= now).map(|(_, over)| over)
+    }
+}
+
 struct Gauge {
     metric: Metric,
     limit: f64,
@@ -52,6 +92,7 @@ struct Gauge {
 }
 
 struct Place {
+    org: usize,
     model: usize,
     /// For how long it rests.
     rests: f64,
@@ -74,7 +115,7 @@ impl<'a> Oracle<'a> {
         charge: Charge,
         (now, until): (u64, u64),
         rests: impl Fn(usize, usize) -> u64,
-        under_way: impl Iterator<Item = Under>,
+        (under_way, unreported): (impl Iterator<Item = Under>, &Unreported),
     ) -> Self {
         let mut places = Vec::new();
         let mut found = vec![None; scenario.orgs.len() * scenario.models.len()];
@@ -95,13 +136,21 @@ impl<'a> Oracle<'a> {
                     rate: bucket.rate(),
                 };
                 places.push(Place {
+                    org,
                     model,
                     rests: rests(org, model) as f64,
                     gauges: upstream.limiter(at).buckets(now).iter().map(gauge).collect(),
                 });
             }
         }
-        if charge == Charge::Used {
+        if charge == Charge::Reserved {
+            for over in unreported.of(now) {
+                let Some(place) = found[over.place] else { continue };
+                for (gauge, gained) in places[place].gauges.iter_mut().zip(&over.gained) {
+                    gauge.level -= gained;
+                }
+            }
+        } else {
             for under in under_way.filter(|under| under.done_at <= until) {
                 let Some(place) = found[under.place] else { continue };
                 for gauge in places[place].gauges.iter_mut().filter(|gauge| gauge.metric != Metric::Requests)
@@ -203,6 +252,47 @@ impl<'a> Oracle<'a> {
     }
 }
 
+impl Oracle<'_> {
+    /// What there was room for, in words: who of those before takes which place after how long, and what the
+    /// refused one would.
+    #[must_use]
+    pub fn explained<'r>(
+        mut self,
+        request: &Request,
+        waiting: impl Iterator<Item = (&'r Request, u64)>,
+        now: u64,
+    ) -> String {
+        let mut out = String::new();
+        let name = |place: &Place| {
+            let (org, model) = (&self.scenario.orgs[place.org], &self.scenario.models[place.model]);
+            format!("{} {}", org.name, model.name)
+        };
+        let names: Vec<String> = self.places.iter().map(name).collect();
+        for (place, name) in self.places.iter().zip(&names) {
+            let levels: Vec<String> = place
+                .gauges
+                .iter()
+                .map(|gauge| format!("{:.1} of {:?}", gauge.level, gauge.metric))
+                .collect();
+            let _ = writeln!(out, "    {name}: rests {} ms, {}", place.rests, levels.join(", "));
+        }
+        let mut told = |who: String, (wait, place): (f64, usize)| {
+            let at = names.get(place).map_or("", String::as_str);
+            let _ = writeln!(out, "    {who} after {wait:.0} ms at {at}");
+        };
+        for (other, left) in waiting {
+            let reserve = other.reserve(1.0);
+            told(
+                format!("number {} ({reserve} tokens, within {left} ms)", other.number),
+                self.first(other, now),
+            );
+            self.put(other, now, left as f64);
+        }
+        told(format!("the refused ({} tokens)", request.reserve(1.0)), self.first(request, now));
+        out
+    }
+}
+
 /// What all who wait would take at the least, kept as they come and go.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
@@ -264,7 +354,14 @@ mod tests {
     ) -> bool {
         let mut queue = Queue::new(scenario);
         waiting.iter().for_each(|other| queue.count(other, 1.0));
-        let oracle = Oracle::new(scenario, upstream, charge, (0, 20_000), |_, _| 0, std::iter::empty());
+        let oracle = Oracle::new(
+            scenario,
+            upstream,
+            charge,
+            (0, 20_000),
+            |_, _| 0,
+            (std::iter::empty(), &Unreported::default()),
+        );
         let could = oracle.could(request, &queue, 0, 20_000);
         let has = oracle.has_room(request, waiting.iter().map(|other| (other, 20_000)), 0, 20_000);
         assert!(could || !has, "the quick answer is an upper bound");

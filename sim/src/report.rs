@@ -282,6 +282,9 @@ impl Report {
                 let _ = writeln!(out, "  {:>9}  {why}", grouped(count));
             }
         }
+        for unjust in &self.mixed.unjust {
+            let _ = writeln!(out, "\nan unjust 429: {unjust}");
+        }
         let _ = writeln!(out, "\ncapacity used while demand exceeds it, and room for requests of mean cost");
         for place in &self.mixed.places {
             let _ = writeln!(

@@ -8,7 +8,7 @@ use crate::events::{Event, Events};
 use crate::figures::Figures;
 use crate::isolate::{Isolate, is_ordinary, unused};
 use crate::naive::Chooser;
-use crate::oracle::Queue;
+use crate::oracle::{Queue, Unreported};
 use crate::rests::Rests;
 use crate::rng::Rng;
 use crate::scenario::{START, Scenario};
@@ -38,7 +38,7 @@ struct Call {
 /// The simulation of a scenario.
 pub struct World<'s, C> {
     pub(crate) scenario: &'s Scenario,
-    chooser: C,
+    pub(crate) chooser: C,
     pub(crate) now: u64,
     events: Events,
     arrivals: Arrivals<'s>,
@@ -49,6 +49,7 @@ pub struct World<'s, C> {
     pub(crate) isolates: Vec<Isolate>,
     pub(crate) upstream: Upstream<'s>,
     pub(crate) rests: Rests,
+    pub(crate) unreported: Unreported,
     pub(crate) queue: Queue,
     pub(crate) waiting: BTreeSet<(u64, u32)>,
     /// Who was told when to come back, by that time.
@@ -107,6 +108,7 @@ impl<'s, C: Chooser> World<'s, C> {
             isolates: (0..scenario.isolates).map(|_| Isolate::default()).collect(),
             upstream: Upstream::new(scenario),
             rests: Rests::new(scenario),
+            unreported: Unreported::default(),
             queue: Queue::new(scenario),
             waiting: BTreeSet::new(),
             promised: BTreeMap::new(),
@@ -220,7 +222,7 @@ impl<'s, C: Chooser> World<'s, C> {
         }
         let mut count = 1;
         let named = of.request.named;
-        let first = of.attempts == 0 && of.ticket.is_none();
+        let first = of.attempts == 0 && of.ticket.is_none() && !of.alone;
         if self.scenario.leases && first && is_ordinary(&of.request, limited) {
             self.isolates[at].paced(named, now);
             if let Some(grant) = self.isolates[at].take(&of.request, now) {
@@ -267,6 +269,7 @@ impl<'s, C: Chooser> World<'s, C> {
         let call = self.calls.at(number);
         if !call.lost.0 {
             self.rests.learn(clock, &call.ask.settles);
+            call.ask.settles.iter().for_each(|settle| self.unreported.delivered(settle.id));
             let answer = self.chooser.ask(clock, &call.ask);
             if let Some(Given::Grants(grants)) = &answer.outcome {
                 for grant in grants {
@@ -352,6 +355,12 @@ impl<'s, C: Chooser> World<'s, C> {
                 let wait = after_ms.max(1);
                 of.waited += wait;
                 self.plan(now + wait, Event::Seek(course));
+            }
+            Given::RetryAfter { .. } | Given::TooLarge { .. } if leased => {
+                of.waited += now - of.asked_at;
+                of.alone = true;
+                self.isolates[of.request.isolate].got_no_lease(now);
+                self.seek(course);
             }
             Given::RetryAfter { after_ms, why } => {
                 let why = match why {

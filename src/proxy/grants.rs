@@ -114,7 +114,8 @@ impl Course<'_> {
         let Some(grant) = grant else { return Err((count > 1).then_some(lease)) };
         if count > 0 {
             // Nobody waits for these: only what can be sent at once is worth having.
-            let want = Want { deadline_ms: 0, ..self.want(None, Some(lease), now) };
+            // What was promised to the same body is not for them either.
+            let want = Want { deadline_ms: 0, fingerprint: 0, ..self.want(None, Some(lease), now) };
             lease::refill(self.env, self.context, kind, want);
         }
         Ok(grant)

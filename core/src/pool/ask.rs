@@ -171,7 +171,8 @@ impl Pool {
         };
         // Who stands before this one comes back in time for its slot; what is left over is anybody's.
         let burden = if ahead == 0 { Burden::default() } else { self.burden(span, &tries, models, place) };
-        if waited || ahead <= WORKED_OUT as u64 {
+        let spare = self.spare_from(&wanted);
+        if spare <= now && (waited || ahead <= WORKED_OUT as u64) {
             for (soft, proven) in [(true, true), (true, false), (false, false)] {
                 if proven && !self.prefers_proven(want) {
                     continue;
@@ -199,7 +200,7 @@ impl Pool {
                 }
             }
         }
-        self.not_now(&wanted, &burden)
+        self.not_now(&wanted, &burden, spare)
     }
 
     /// Whether keys that have answered before go first: after a failure, and while most of those that were tried

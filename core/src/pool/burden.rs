@@ -55,14 +55,52 @@ impl Pool {
         let before: Vec<(Mask, u64)> = self.line.first(span, place, mask, WORKED_OUT).collect();
         let tokens = before.iter().map(|(_, reserved)| *reserved);
         let least = tokens.chain(tries.iter().map(|one| one.need.tokens)).min().unwrap_or(0);
-        let mut burden = Burden { taken: Vec::new(), bounds: self.bounds(now, tries, least) };
+        let groups = self.usable_groups(now, tries);
+        let mut burden = Burden { taken: Vec::new(), bounds: self.bounds(now, tries, &groups, least) };
+        let others: Vec<&Model> = self.models.iter().map(|(_, model)| model).collect();
         for (models, reserved) in before {
+            let beyond = models & !mask;
+            if beyond != 0
+                && self.goes_elsewhere(&mut burden, (tries.len(), &others), &groups, (beyond, reserved), now)
+            {
+                continue;
+            }
             let wants = |one: &Try| (models & line::mask([one.number]) != 0).then_some(reserved);
             if let Some((_, model, group)) = self.soonest_of(now, tries, &burden, wants) {
                 burden.add(model, group, reserved);
             }
         }
         burden
+    }
+
+    /// Whoever may use other models too goes to one of them when it has room at once: then it takes nothing here.
+    fn goes_elsewhere(
+        &self,
+        burden: &mut Burden,
+        (after, others): (usize, &[&Model]),
+        groups: &[usize],
+        (models, reserved): (Mask, u64),
+        now: u64,
+    ) -> bool {
+        for (number, model) in others.iter().enumerate() {
+            let usable = model.state.gone_until <= now && model.pause_until <= now;
+            if !usable || models & line::mask([model.number]) == 0 {
+                continue;
+            }
+            let number = after + number;
+            let fits = |group: &&usize| {
+                let taken = burden.on(number, **group);
+                let known = model.quota(**group).is_some_and(|quota| quota.is_known());
+                model.ready_at(**group) <= now
+                    && known
+                    && when_behind(false, Some(model), **group, taken, reserved, now) <= now
+            };
+            if let Some(group) = groups.iter().find(fits).copied() {
+                burden.add(number, group, reserved);
+                return true;
+            }
+        }
+        false
     }
 
     /// When the first group could serve a request behind that burden.
@@ -88,7 +126,7 @@ impl Pool {
             }
             let (_, model, group) = *bound;
             let Some((one, of, Some(tokens))) = known.get(model) else { continue };
-            let at = when_behind(one, *of, group, burden.on(model, group), *tokens, now).max(now);
+            let at = when_behind(one.need.insist, *of, group, burden.on(model, group), *tokens, now).max(now);
             if soonest.is_none_or(|best| (at, model, group) < best) {
                 soonest = Some((at, model, group));
             }
@@ -97,13 +135,12 @@ impl Pool {
     }
 
     /// When each model and group could serve a request of so many tokens, in order.
-    fn bounds(&self, now: u64, tries: &[Try], tokens: u64) -> Vec<(u64, usize, usize)> {
-        let groups = self.usable_groups(now, tries);
+    fn bounds(&self, now: u64, tries: &[Try], groups: &[usize], tokens: u64) -> Vec<(u64, usize, usize)> {
         let mut bounds = Vec::with_capacity(tries.len() * groups.len());
         for (model, one) in tries.iter().enumerate() {
             let of = self.models.get(&one.name);
-            for group in &groups {
-                let at = when_behind(one, of, *group, Taken::default(), tokens, now).max(now);
+            for group in groups {
+                let at = when_behind(one.need.insist, of, *group, Taken::default(), tokens, now).max(now);
                 bounds.push((at, model, *group));
             }
         }
@@ -120,9 +157,9 @@ impl Pool {
 }
 
 /// When a group can serve a request of that reservation once what is taken before it is gone.
-fn when_behind(one: &Try, of: Option<&Model>, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
+fn when_behind(insist: bool, of: Option<&Model>, group: usize, taken: Taken, tokens: u64, now: u64) -> u64 {
     match of.and_then(|model| model.quota(group)) {
-        Some(quota) if quota.missing_until > now && !one.need.insist => u64::MAX,
+        Some(quota) if quota.missing_until > now && !insist => u64::MAX,
         Some(quota) => quota.when_behind(taken.requests, taken.tokens, tokens),
         // Not known yet: one at a time.
         None if taken.requests > 0 => u64::MAX,

@@ -64,10 +64,10 @@ impl Calendar {
         }
     }
 
-    fn within(&self, (now, until): (u64, u64), models: Mask, kept: f64) -> Promised {
+    fn within(&self, from: u64, (now, until): (u64, u64), models: Mask, kept: f64) -> Promised {
         let mut promised = Promised::default();
         let mut all = 0.0;
-        for (step, sums) in self.0.range(..=until / STEP_MS) {
+        for (step, sums) in self.0.range(from / STEP_MS..=until / STEP_MS) {
             for sum in sums {
                 let part = kept * overlap(sum.models, models);
                 all += part * sum.count as f64;
@@ -127,6 +127,21 @@ impl Promised {
         at
     }
 
+    /// Those who come by then.
+    #[must_use]
+    pub fn within(&self, then: u64) -> Self {
+        let upto = self.until.partition_point(|(end, _)| *end <= then);
+        Self { until: self.until.get(..upto).unwrap_or_default().to_vec(), tokens: self.tokens }
+    }
+
+    /// The end of the last step from `from` on until which more come than `room` says, if there is one.
+    #[must_use]
+    pub fn short_until(&self, from: u64, room: impl Fn(u64) -> f64) -> Option<u64> {
+        let first = self.until.partition_point(|(end, _)| *end < from);
+        let steps = self.until.get(first..).unwrap_or_default();
+        steps.iter().rev().find(|(end, come)| *come >= 1.0 && *come > room(*end)).map(|(end, _)| *end)
+    }
+
     /// All that come.
     #[must_use]
     pub fn all(&self) -> f64 {
@@ -146,11 +161,22 @@ impl Promises {
             return false;
         }
         self.number += 1;
-        let due = due.max(now);
-        self.all.add(due, seeker.models, seeker.tokens);
-        self.own.entry(token).or_default().add(due, seeker.models, seeker.tokens);
+        self.insert((due.max(now), self.number), token, seeker);
+        true
+    }
+
+    /// Keeps a promise that was taken up in vain.
+    pub fn put_back(&mut self, now: u64, place: (u64, u64), token: u32, seeker: &Seeker<'_>) {
+        if place.0 + GRACE_MS > now && self.by_due.len() < PROMISES {
+            self.insert(place, token, seeker);
+        }
+    }
+
+    fn insert(&mut self, place: (u64, u64), token: u32, seeker: &Seeker<'_>) {
+        self.all.add(place.0, seeker.models, seeker.tokens);
+        self.own.entry(token).or_default().add(place.0, seeker.models, seeker.tokens);
         let name = (seeker.token.to_owned(), seeker.fingerprint);
-        self.returning.entry(name).or_default().push((due, self.number));
+        self.returning.entry(name).or_default().push(place);
         let promise = Promise {
             token: seeker.token.to_owned(),
             number: token,
@@ -159,8 +185,7 @@ impl Promises {
             tokens: seeker.tokens,
             reserved: seeker.reserved,
         };
-        self.by_due.insert((due, self.number), promise);
-        true
+        self.by_due.insert(place, promise);
     }
 
     /// Somebody asks: the promise that it comes for, if there is one, which is taken up with that.
@@ -224,13 +249,19 @@ impl Promises {
     /// comes.
     #[must_use]
     pub fn ahead(&self, span: (u64, u64), models: Mask) -> Promised {
-        self.all.within(span, models, self.kept.unwrap_or(KEPT))
+        self.all.within(0, span, models, self.kept.unwrap_or(KEPT))
+    }
+
+    /// The same without those who should have come long ago.
+    #[must_use]
+    pub fn coming(&self, span: (u64, u64), models: Mask) -> Promised {
+        self.all.within(span.0.saturating_sub(LATE_MS), span, models, self.kept.unwrap_or(KEPT))
     }
 
     /// The same of one client token.
     #[must_use]
     pub fn own(&self, span: (u64, u64), models: Mask, token: u32) -> Promised {
-        let own = self.own.get(&token).map(|own| own.within(span, models, self.kept.unwrap_or(KEPT)));
+        let own = self.own.get(&token).map(|own| own.within(0, span, models, self.kept.unwrap_or(KEPT)));
         own.unwrap_or_default()
     }
 }

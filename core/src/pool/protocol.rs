@@ -60,7 +60,8 @@ pub struct Want {
     /// The client's address, in public mode: its limits are kept per address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// How many grants: one for the request at hand, the others as a lease. There may be fewer.
+    /// How many grants: one for the request at hand, the others as a lease. There may be fewer. Whoever is refused
+    /// more than one is promised nothing: it asks again for the one.
     pub count: u32,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,

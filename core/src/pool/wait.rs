@@ -32,6 +32,10 @@ const CONCURRENCY_MS: u64 = 200;
 const PROMISED_SHARE: f64 = 0.8;
 /// What is promised for a moment is held against what there is around it: as long as the request can wait then.
 const STRETCH_MS: std::ops::RangeInclusive<u64> = 2_000..=10_000;
+/// What was promised is kept for those who come within so long: what a tight quota gives takes as long to come back.
+const KEEPS_MS: u64 = 60_000;
+/// So often a moment is looked for that leaves what was promised for later.
+const SEARCHES: usize = 4;
 /// Nothing is foreseen beyond: day quotas refill within a day.
 const FAR_MS: u64 = 25 * 3_600_000;
 /// What is waited for at the least before the first further ask; half as much more before each next.
@@ -112,7 +116,7 @@ impl Pool {
     }
     /// Nobody can serve now, or others stand before: a slot within the next seconds, a place in the line, or a
     /// time to come back.
-    pub(super) fn not_now(&mut self, wanted: &Wanted<'_>, burden: &Burden) -> Given {
+    pub(super) fn not_now(&mut self, wanted: &Wanted<'_>, burden: &Burden, spare: u64) -> Given {
         let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
         let ahead = wanted.ahead.waiting;
         let mut soonest: Option<(u64, usize, &Try)> = None;
@@ -140,7 +144,11 @@ impl Pool {
                 let poll = poll.max(self.next_end(tries, ahead + 1));
                 return self.wait(wanted, now, Some(poll));
             }
-            self.line.leave(place);
+            if want.count > 1 {
+                self.line.undo(now, place, seeker);
+            } else {
+                self.line.leave(place);
+            }
             if let Some(limit) = too_large {
                 let tokens = tries.iter().map(|one| one.need.tokens).min().unwrap_or(0);
                 return Given::TooLarge { tokens, limit };
@@ -163,7 +171,7 @@ impl Pool {
         // A slot so near would be lost: those before who do not come in time for it have later ones.
         let imminent = waited && behind <= now + IMMINENT_MS;
         let long = if ahead > WORKED_OUT as u64 && !imminent { turn } else { 0 };
-        let due = at.max(behind).max(long);
+        let due = at.max(behind).max(long).max(spare);
         let wait = due.saturating_sub(now);
         if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms && (wait == 0 || !self.is_suspect(one)) {
             let by = due.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(wait));
@@ -178,7 +186,7 @@ impl Pool {
             }
         }
         // What is under way will most likely use less than was reserved for it: then it is sooner.
-        let hoped = turn.min(due);
+        let hoped = turn.min(due).max(spare);
         let poll = (hoped <= now + EARLY_MS).then(|| self.next_end(tries, ahead + 1));
         self.wait_for(wanted, hoped, poll, due)
     }
@@ -232,8 +240,31 @@ impl Pool {
         // Near enough the certain moment is told, which has its margin.
         let certain = surely >= hoped && surely - hoped <= TICKET_BEYOND_MS;
         let after_ms = if certain { surely } else { hoped + MARGIN_MS }.clamp(1, FAR_MS);
-        self.line.promise(now, place, seeker, now + after_ms);
+        if want.count > 1 {
+            // A lease's size is rounded up, and nobody waits for it: nothing is promised.
+            self.line.undo(now, place, seeker);
+        } else {
+            self.line.promise(now, place, seeker, now + after_ms);
+        }
         Given::RetryAfter { after_ms, why }
+    }
+
+    /// From when on there is more than was promised to those who will come: what is taken before would be missing
+    /// when they do. Who was promised it may take it.
+    pub(super) fn spare_from(&self, wanted: &Wanted<'_>) -> u64 {
+        let Wanted { now, seeker, place, .. } = *wanted;
+        if matches!(place, Place::Promised { .. }) {
+            return 0;
+        }
+        let coming = self.line.coming((now, now + KEEPS_MS), seeker.models);
+        if coming.all() < 1.0 {
+            return 0;
+        }
+        let foreseen = self.foresee(wanted, &coming);
+        if foreseen.room.by(now) >= coming.all() + foreseen.itself {
+            return 0;
+        }
+        coming.short_until(now, |end| foreseen.room.by(end) - foreseen.itself).unwrap_or(0)
     }
 
     fn foresee(&self, wanted: &Wanted<'_>, promised: &Promised) -> Foreseen {
@@ -266,10 +297,30 @@ impl Pool {
         let before = |then| foreseen.itself + (ahead.own + to_it.until(then)) / part;
         let own = foreseen.room.when(now, before, FAR_MS);
         let turn = turn.max(own.min(turn.saturating_add(turn.saturating_sub(now))));
+        let turn = self.leaves_promised(wanted, &foreseen, promised, turn);
         let stretch = want.deadline_ms.clamp(*STRETCH_MS.start(), *STRETCH_MS.end());
         promised.free(turn, stretch, |from, to| {
             PROMISED_SHARE * (foreseen.room.by(to) - foreseen.room.by(from)) - foreseen.itself
         })
+    }
+
+    /// The first moment from `turn` on at which one more can be promised so that what was promised for later is
+    /// not missing then.
+    fn leaves_promised(
+        &self,
+        wanted: &Wanted<'_>,
+        foreseen: &Foreseen,
+        promised: &Promised,
+        mut turn: u64,
+    ) -> u64 {
+        let before = |then| foreseen.itself + (wanted.ahead.part + promised.until(then)) / PROMISED_SHARE;
+        let later = promised.within(turn + KEEPS_MS);
+        for _ in 0..SEARCHES {
+            let room = |end| (foreseen.room.by(end) - foreseen.itself) * PROMISED_SHARE - wanted.ahead.part;
+            let Some(short) = later.short_until(turn + 1, room) else { break };
+            turn = foreseen.room.when(short, before, FAR_MS);
+        }
+        turn
     }
 
     fn outlook(&self, one: &Try, now: u64) -> Outlook {

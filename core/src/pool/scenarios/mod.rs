@@ -15,6 +15,7 @@ mod overrides;
 mod promises;
 mod restart;
 mod restart_quotas;
+mod returns;
 mod rotation;
 mod unknown;
 mod waiting;

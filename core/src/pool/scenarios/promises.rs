@@ -113,3 +113,60 @@ fn eager_clients_that_obey_are_served_when_told() {
         assert!(served * 100 >= returned * 95, "{served} of {returned} with {requests} a minute");
     }
 }
+
+#[test]
+fn a_lease_that_is_refused_takes_no_promise_and_leaves_none() {
+    let mut pool = drained(1, Some(5), None);
+    let own = || Want { fingerprint: 7, ..by("small", 500, 0) };
+    let lease = || Want { count: 8, ..own() };
+    assert!(matches!(ask(&mut pool, T, lease()), Given::RetryAfter { .. }));
+    let Given::RetryAfter { after_ms, .. } = ask(&mut pool, T, own()) else { panic!("not refused") };
+    assert!((12_000..=12_500).contains(&after_ms), "{after_ms}: as if it had asked for itself alone");
+    let early = T + after_ms - 3_000;
+    assert!(matches!(ask(&mut pool, early, lease()), Given::RetryAfter { .. }));
+    let other = ask(&mut pool, T + after_ms, by("greedy", 500, 0));
+    assert!(matches!(other, Given::RetryAfter { .. }), "{other:?}");
+    let back = ask(&mut pool, T + after_ms, own());
+    assert!(matches!(back, Given::Grants(_)), "{back:?}");
+}
+
+#[test]
+fn who_waits_does_not_take_what_was_promised_before_its_own_time_is_over() {
+    let mut pool = drained(1, Some(5), None);
+    let own = || Want { fingerprint: 7, ..by("small", 500, 1_000) };
+    let Given::RetryAfter { after_ms, .. } = ask(&mut pool, T, own()) else { panic!("not refused") };
+    let (mut now, deadline) = (T + after_ms - 1_000, T + after_ms - 20);
+    let mut waits = by("greedy", 500, 0);
+    while now < deadline {
+        waits.deadline_ms = deadline - now;
+        match ask(&mut pool, now, waits.clone()) {
+            Given::Ticket { ticket, after_ms, .. } => (now, waits.ticket) = (now + after_ms, Some(ticket)),
+            Given::RetryAfter { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let (sent, _) = patient(&mut pool, T + after_ms, own());
+    assert!(sent <= T + after_ms + 200, "{} ms late", sent - T - after_ms);
+}
+
+#[test]
+fn what_was_promised_is_not_missing_for_who_comes_much_later() {
+    let mut pool = drained(1, Some(5), None);
+    let told = |pool: &mut Pool, n: u64| match ask(pool, T, Want { fingerprint: n, ..by("small", 500, 0) }) {
+        Given::RetryAfter { after_ms, .. } => after_ms,
+        other => panic!("{other:?}"),
+    };
+    let due: Vec<u64> = (1..=3).map(|n| told(&mut pool, n)).collect();
+    assert!(due.windows(2).all(|pair| pair[0] + 11_000 <= pair[1]), "one key's next is 12 s away: {due:?}");
+    // All three slots are there by then, and two of them are promised for earlier.
+    let mut served = 0;
+    for (n, after) in (1..).zip(&due) {
+        for soon in [3_000, 1_500, 10] {
+            let new = ask(&mut pool, T + after - soon, by("greedy", 500, 0));
+            assert!(matches!(new, Given::RetryAfter { .. }), "{soon} ms before: {new:?}");
+        }
+        let back = ask(&mut pool, T + after, Want { fingerprint: n, ..by("small", 500, 1_000) });
+        served += u64::from(matches!(back, Given::Grants(_)));
+    }
+    assert_eq!(served, 3);
+}
