@@ -3,6 +3,10 @@ import type { KeyStatus } from '../../types.ts';
 
 export type Group = {
   group: string;
+  /** For people: the operator's, or how its only key is called; null when that key is gone. */
+  name: string | null;
+  /** What may be seen of its only key; null for a group with a name. */
+  masked: string | null;
   model: string;
   keys: number;
   window: 'minute' | 'hour' | 'day';
@@ -23,7 +27,7 @@ export type Overview = {
   /** null while the Coordinator does not answer. */
   now: { requests_per_minute: number; tokens_per_minute: number; waiting: number; under_way: number } | null;
   fuel: {
-    quota: { lasts_s: number | null; group: string | null; groups: Group[] } | null;
+    quota: { lasts_s: number | null; group: string | null; name: string | null; groups: Group[] } | null;
     cloudflare: { estimated: boolean; plan: string; since: string; items: CloudflareItem[] } | null;
   };
 };
