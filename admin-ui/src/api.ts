@@ -1,5 +1,5 @@
 // Calls of the admin API. Everything goes by the session's cookie; the browser adds `Origin` to changes.
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 
 /** An answer that is no success: `application/problem+json`, or whatever the status says when it is not that. */
 export class ApiError extends Error {
@@ -135,3 +135,17 @@ export async function askSession() {
   demo.value = said.demo;
   session.value = said.logged_in ? 'in' : said.has_password ? 'out' : 'new';
 }
+
+// Tabs share the cookie: what one begins or ends is so in all. A tab that was out of sight asks when it is seen again,
+// since the session may have ended elsewhere.
+const tabs = new BroadcastChannel('rondo-session');
+const decided = () => session.peek() === 'in' || session.peek() === 'out';
+const askAgain = () => decided() && void askSession().catch(() => {});
+tabs.onmessage = askAgain;
+document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && askAgain());
+let before = session.peek();
+effect(() => {
+  const now = session.value;
+  if (decided() && (before === 'in' || before === 'out')) tabs.postMessage(now);
+  before = now;
+});

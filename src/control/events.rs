@@ -7,6 +7,7 @@ use super::coordinator::{self, News};
 use super::problem::{Outcome, Problem};
 use super::requests::{item, keys_of, token_of};
 use super::time_text;
+use crate::platform::env;
 use crate::platform::json::Reply;
 use crate::platform::streams::{Channel, Sink};
 use crate::platform::time;
@@ -69,16 +70,24 @@ pub async fn follow(call: Call) -> Outcome {
     Ok(Reply::new(200).header("x-accel-buffering", "no").events(channel.readable.unchecked_into()))
 }
 
+/// How long a stream lasts: the variable `EVENTS_STREAM_MS` can make that less.
+fn lasts_ms(set: Option<&str>) -> u64 {
+    set.and_then(|ms| ms.trim().parse().ok())
+        .filter(|ms| (GAP_MS..STREAM_MS).contains(ms))
+        .unwrap_or(STREAM_MS)
+}
+
 impl Stream {
     async fn run(mut self) {
         let begun = time::now_ms();
+        let lasts = lasts_ms(env::text(&self.env, "EVENTS_STREAM_MS").as_deref());
         let mut told_at = begun;
         if self.sink.write(b"retry: 500\n\n").await.is_err() {
             return;
         }
         for call in 0..CALLS {
             let now = time::now_ms();
-            let left = (begun + STREAM_MS).saturating_sub(now);
+            let left = (begun + lasts).saturating_sub(now);
             if left == 0 || self.lookups >= LOOKUPS {
                 break;
             }
@@ -137,5 +146,18 @@ impl Stream {
             self.names.tokens.extend(found.tokens);
         }
         self.looked_up.extend(keys.into_iter().chain(tokens).map(str::to_owned));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_can_be_made_shorter_and_nothing_else() {
+        assert_eq!(lasts_ms(Some("2000")), 2_000);
+        for other in [None, Some(""), Some("999"), Some("45001"), Some("-1"), Some("x")] {
+            assert_eq!(lasts_ms(other), STREAM_MS, "{other:?}");
+        }
     }
 }

@@ -6,9 +6,10 @@ use super::decisions::silent;
 use super::problem::{Outcome, Problem};
 use super::time_text;
 use crate::platform::json::Reply;
+use crate::store::audit;
+use crate::store::audit::CHANGED;
 use crate::store::groups::{self, Member};
-use crate::store::{StoreError, audit};
-use rondo_core::config::groups::{GroupChange, Verdict};
+use rondo_core::config::groups::{GroupChange, PoolGroup, Verdict, split};
 use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use rondo_core::pool::kinship::{Evidence, Suggestion};
 use rondo_core::wire::headers::Window;
@@ -26,8 +27,8 @@ const LOGGED: usize = 8;
 pub async fn set(call: &Call) -> Outcome {
     let change = GroupChange::parse(&call.object(ADMIN_BODY_BYTES).await?)?;
     let detail = match &change.group {
-        Some(name) => format!("{{n}} keys into {name}"),
-        None => "{n} keys into groups of their own".to_owned(),
+        Some(name) => format!("{CHANGED} keys into {name}"),
+        None => format!("{CHANGED} keys into groups of their own"),
     };
     let actor = call.actor();
     let changed = groups::set(&call.db, &change, &call.deed(&actor, "key.group", &detail)).await?;
@@ -54,25 +55,23 @@ pub async fn suggestions(call: &Call) -> Outcome {
 pub async fn judge(call: &Call) -> Outcome {
     let verdict = Verdict::parse(&call.object(ADMIN_BODY_BYTES).await?)?;
     let actor = call.actor();
-    let mut listed = verdict.groups.iter().take(LOGGED).cloned().collect::<Vec<_>>().join(", ");
-    if verdict.groups.len() > LOGGED {
-        listed.push_str(", …");
-    }
+    let members = groups::members(&call.db, verdict.groups.iter().map(String::as_str), 1).await?;
+    let listed = listed(&verdict.groups, &members);
     if !verdict.accept {
         // First where it counts: what the log says must be so.
         coordinator::judged(&call.env, &verdict.groups, false).await.map_err(silent)?;
         audit::record(&call.db, &call.deed(&actor, "suggestion.dismiss", &listed)).await?;
         return Ok(Reply::new(200).json(&json!({"group": null, "changed": 0})));
     }
-    let present = present(call, &verdict.groups).await?;
-    if present < 2 {
+    // One of each group that has keys.
+    if members.len() < 2 {
         return Err(Problem::conflict(
             "fewer than two of these groups still have keys: look at the suggestions again",
         ));
     }
     let detail = match verdict.called() {
-        Some(name) => format!("{{n}} keys of {listed} into {name}"),
-        None => format!("{{n}} keys of {listed} into one group"),
+        Some(name) => format!("{CHANGED} keys of {listed} into {name}"),
+        None => format!("{CHANGED} keys of {listed} into one group"),
     };
     let deed = call.deed(&actor, "suggestion.accept", &detail);
     let named = verdict.groups.iter().map(String::as_str);
@@ -84,10 +83,20 @@ pub async fn judge(call: &Call) -> Outcome {
     Ok(Reply::new(200).json(&json!({"group": group, "changed": changed})))
 }
 
-/// How many of the groups have keys.
-async fn present(call: &Call, named: &[String]) -> Result<usize, StoreError> {
-    let members = groups::members(&call.db, named.iter().map(String::as_str), 1).await?;
-    Ok(members.len())
+/// Groups as the audit log names them: the operator's by its name, a key's own by what may be seen of the key.
+fn listed(groups: &[String], members: &[Member]) -> String {
+    let name = |group: &String| match split(group) {
+        Some(PoolGroup::Named(name)) => name.to_owned(),
+        _ => {
+            let key = members.iter().find(|member| member.pool_group == *group);
+            key.map_or_else(|| group.clone(), |key| key.masked.clone())
+        }
+    };
+    let mut listed = groups.iter().take(LOGGED).map(name).collect::<Vec<_>>().join(", ");
+    if groups.len() > LOGGED {
+        listed.push_str(", …");
+    }
+    listed
 }
 
 fn item(suggestion: &Suggestion, members: &[Member]) -> Value {

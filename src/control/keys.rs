@@ -5,6 +5,7 @@ use super::coordinator;
 use super::problem::{Outcome, Problem};
 use super::time_text;
 use crate::platform::json::Reply;
+use crate::store::audit::CHANGED;
 use crate::store::keys::{self, Deleted, KeyRow};
 use rondo_core::config::keys::{Chosen, KeyPatch};
 use rondo_core::config::list::KeyQuery;
@@ -90,9 +91,9 @@ pub async fn delete_many(call: &Call) -> Outcome {
         Chosen::Status(status) => {
             // What is chosen by state must be chosen by the state it has now.
             coordinator::flush(&call.env).await;
-            format!("{{n}} keys with status {status}")
+            format!("{CHANGED} keys with status {status}")
         }
-        Chosen::Ids(_) | Chosen::All => "{n} keys".to_owned(),
+        Chosen::Ids(_) | Chosen::All => format!("{CHANGED} keys"),
     };
     let actor = call.actor();
     let deleted = keys::delete_many(&call.db, &chosen, &call.deed(&actor, "key.delete", &detail)).await?;

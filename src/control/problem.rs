@@ -5,6 +5,7 @@ use crate::platform::json::Reply;
 use crate::platform::log;
 use crate::store::StoreError;
 use rondo_core::config::FieldError;
+use rondo_core::pool::stories::clipped;
 use rondo_core::vault::VaultError;
 use serde_json::json;
 
@@ -120,8 +121,13 @@ impl Problem {
     }
 }
 
+/// Longest name of a field and longest sentence about it in bytes: both may quote what was sent.
+const QUOTED_BYTES: [usize; 2] = [128, 512];
+
 impl From<FieldError> for Problem {
     fn from(error: FieldError) -> Self {
+        let [field, sentence] = QUOTED_BYTES;
+        let error = FieldError::new(&clipped(&error.field, field), clipped(&error.problem, sentence));
         let mut problem = Self::new(400, "bad-request", "Bad request", error.to_string());
         problem.0.field = Some(error.field).filter(|field| !field.is_empty());
         problem

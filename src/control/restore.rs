@@ -13,11 +13,14 @@ use rondo_core::config::{FieldError, Fields, ModelPool, Settings};
 use rondo_core::limits::promised::POOLS;
 use rondo_core::limits::request::ADMIN_BATCH_BODY_BYTES;
 use rondo_core::pool::providers::PROVIDERS;
+use rondo_core::pool::stories::clipped;
 use serde_json::json;
 use std::collections::HashSet;
 
 /// Notes about single entries; of more only the number is said.
 const NOTES: usize = 20;
+/// Longest note: it may quote what was sent.
+const NOTE_BYTES: usize = 512;
 
 /// What is new of a backup's keys.
 #[derive(Default)]
@@ -46,7 +49,7 @@ struct Notes {
 impl Notes {
     fn add(&mut self, note: String) {
         if self.said.len() < NOTES {
-            self.said.push(note);
+            self.said.push(clipped(&note, NOTE_BYTES));
         } else {
             self.unsaid += 1;
         }

@@ -4,6 +4,7 @@ use super::call::Call;
 use super::problem::{Outcome, Problem};
 use super::time_text;
 use crate::platform::json::Reply;
+use crate::store::audit::CHANGED;
 use crate::store::sessions;
 use rondo_core::config::FieldError;
 use rondo_core::vault::Digest;
@@ -49,6 +50,8 @@ pub async fn end(call: &Call, id: &str) -> Outcome {
 pub async fn end_others(call: &Call) -> Outcome {
     let own = call.session.as_deref().ok_or_else(Problem::unauthorized)?;
     let actor = call.actor();
-    let ended = sessions::end_others(&call.db, own, &call.deed(&actor, "session.end", "{n} others")).await?;
+    let ended =
+        sessions::end_others(&call.db, own, &call.deed(&actor, "session.end", &format!("{CHANGED} others")))
+            .await?;
     Ok(Reply::new(200).json(&json!({"ended": ended})))
 }

@@ -9,8 +9,11 @@ use worker::{D1Database, D1PreparedStatement};
 /// Audit rows kept; the oldest go.
 const KEPT: u64 = 10_000;
 
-/// Who does what. The detail holds ids, names and numbers, never a secret; `{n}` in it becomes the number of rows
-/// that the statement before changed.
+/// Stands in a detail for the number of rows that the statement before it changed. No name can hold it: control
+/// characters are refused wherever names are read.
+pub const CHANGED: char = '\u{1a}';
+
+/// Who does what. The detail holds ids, names and numbers, never a secret, and [`CHANGED`] where a number comes.
 #[derive(Clone, Debug)]
 pub struct Deed<'a> {
     /// Unix milliseconds.
@@ -32,7 +35,7 @@ impl Deed<'_> {
         let args =
             [Arg::Whole(self.at), Arg::Text(self.actor), Arg::Text(self.action), Arg::Text(self.detail)];
         let sql = "INSERT INTO audit (at, actor, action, detail) \
-                   SELECT ?1, ?2, ?3, replace(?4, '{n}', changes()) WHERE changes() > 0";
+                   SELECT ?1, ?2, ?3, replace(?4, char(26), changes()) WHERE changes() > 0";
         statement(db, sql, &args)
     }
 

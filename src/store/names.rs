@@ -45,3 +45,31 @@ pub async fn of<'a>(
     };
     Ok(Names { keys: named(0)?, tokens: named(1)? })
 }
+
+/// How one key is called.
+#[derive(Deserialize)]
+pub struct Called {
+    id: String,
+    /// What may be seen of the key.
+    pub masked: String,
+    /// The operator's words; often none.
+    pub label: String,
+}
+
+/// Looks up how keys are called, by row id. One query, none without ids.
+///
+/// # Errors
+/// When D1 does not answer.
+pub async fn of_keys<'a>(
+    db: &D1Database,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Called>, StoreError> {
+    let ids: BTreeSet<&str> = ids.collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = "SELECT id, masked, label FROM keys WHERE id IN (SELECT value FROM json_each(?1))";
+    let query = statement(db, sql, &[Arg::Text(&serde_json::to_string(&ids)?)])?;
+    let rows: Vec<Called> = batch(db, vec![query]).await?.rows(0)?;
+    Ok(rows.into_iter().map(|called| (called.id.clone(), called)).collect())
+}

@@ -30,7 +30,9 @@ export async function open(browser, url, { prepare, ...options } = {}) {
 
 export async function assertFits(page) {
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(overflow <= 0, `the page is ${overflow} px too wide`);
+  if (overflow <= 0) return;
+  const widest = await page.evaluate(() => [...document.querySelectorAll('#app *')].filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => `${one.tagName}.${one.className}`).slice(-6));
+  assert.fail(`the page is ${overflow} px too wide: ${widest}`);
 }
 
 /** Keeps a picture in the folder RONDO_SCREENSHOTS, when that is set. */

@@ -11,7 +11,7 @@ const wave = (n) => (Math.sin(n * 12.9898) * 43758.5453) % 1;
 const share = (n) => Math.abs(wave(n));
 
 const group = (name, lasts_s, left, limit, more = {}) => ({
-  group: name, model: MODELS[0], keys: 1, window: 'day', counted: 'tokens', left, limit, per_minute: 3_100, lasts_s, ...more,
+  group: name, name: name.replace(/^group:/, '').replace(/^key:k/, 'csk-…000'), masked: name.startsWith('key:') ? name.replace(/^key:k/, 'csk-…000') : null, model: MODELS[0], keys: 1, window: 'day', counted: 'tokens', left, limit, per_minute: 3_100, lasts_s, ...more,
 });
 
 export const overview = (changes = {}) => ({
@@ -26,6 +26,7 @@ export const overview = (changes = {}) => ({
     quota: {
       lasts_s: 11_520,
       group: 'group:acme',
+      name: 'acme',
       groups: [
         group('group:acme', 11_520, 212_000, 1_000_000, { keys: 3 }),
         group('key:k7', 20_300, 480_200, 1_000_000),
@@ -55,7 +56,7 @@ export const newOverview = () =>
     missing: [{ name: 'keys', remedy: 'add a key on the admin page, or set CEREBRAS_API_KEYS' }],
     keys: { total: 0, active: 0, cooling: 0, suspended: 0, invalid: 0, disabled: 0 },
     now: { requests_per_minute: 0, tokens_per_minute: 0, waiting: 0, under_way: 0 },
-    fuel: { quota: { lasts_s: null, group: null, groups: [] }, cloudflare: null },
+    fuel: { quota: { lasts_s: null, group: null, name: null, groups: [] }, cloudflare: null },
   });
 
 function points(from, to, size, scale) {

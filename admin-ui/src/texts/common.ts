@@ -47,6 +47,7 @@ const en = {
   asTable: 'As a table',
   time: 'Time',
   pageBroken: 'This page could not be loaded.',
+  tooLong: (n: string, most: string) => `${n} characters; at most ${most} fit.`,
   soon: 'This page is being built.',
   notice: "Rondo is not made by Cerebras. Pool only keys that you are entitled to use, under the provider's terms.",
   errors: {
@@ -106,6 +107,7 @@ const zh: CommonTexts = {
   asTable: '以表格查看',
   time: '时间',
   pageBroken: '无法加载此页面。',
+  tooLong: (n, most) => `共 ${n} 个字符，最多 ${most} 个。`,
   soon: '此页面正在建设中。',
   notice: 'Rondo 并非 Cerebras 出品。请只汇集你有权使用的密钥，并遵守提供方的条款。',
   errors: {

@@ -1,6 +1,8 @@
 // Inputs with their label, hint and error. `onValue` gets the new value; everything else is passed to the element.
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
+import { number } from '../format.ts';
+import { common as shared } from '../texts/common.ts';
 import { Icon } from './icons.tsx';
 
 type Common = { label: string; hint?: ComponentChildren; error?: string | null | undefined; /** The label is read out, not shown. */ hideLabel?: boolean };
@@ -13,6 +15,7 @@ type Passed = {
   readOnly?: boolean;
   disabled?: boolean;
   autofocus?: boolean;
+  /** Most characters. More is said and not cut off: who pastes too much must see it. */
   maxLength?: number;
   /** Id of a `<datalist>`. */
   list?: string;
@@ -48,15 +51,22 @@ function Frame({ id, label, hint, error, hideLabel, children }: Common & { id: s
   );
 }
 
+/** What is wrong with a text that is too long. */
+function tooLong(value: string, most: number | undefined): string | null {
+  // Letters are never more than the units they are written in.
+  const letters = most === undefined || value.length <= most ? 0 : [...value].length;
+  return most !== undefined && letters > most ? shared().tooLong(number(letters), number(most)) : null;
+}
+
 const described = (id: string, { hint, error }: Common) => ({
   id,
   'aria-invalid': error ? true : undefined,
   'aria-describedby': [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined,
 });
 
-export function Field({ label, hint, error, hideLabel, value, onValue, ...rest }: InputPassed & Common & { value: string; onValue: (value: string) => void }) {
+export function Field({ label, hint, error, hideLabel, value, onValue, maxLength, ...rest }: InputPassed & Common & { value: string; onValue: (value: string) => void }) {
   const id = useId();
-  const common = { label, hint, error, hideLabel };
+  const common = { label, hint, error: tooLong(value, maxLength) ?? error, hideLabel };
   return (
     <Frame id={id} {...common}>
       <input {...(rest as object)} {...described(id, common)} value={value} onInput={(event) => onValue(event.currentTarget.value)} />
@@ -64,9 +74,9 @@ export function Field({ label, hint, error, hideLabel, value, onValue, ...rest }
   );
 }
 
-export function TextArea({ label, hint, error, hideLabel, value, onValue, ...rest }: Passed & Common & { rows?: number } & { value: string; onValue: (value: string) => void }) {
+export function TextArea({ label, hint, error, hideLabel, value, onValue, maxLength, ...rest }: Passed & Common & { rows?: number } & { value: string; onValue: (value: string) => void }) {
   const id = useId();
-  const common = { label, hint, error, hideLabel };
+  const common = { label, hint, error: tooLong(value, maxLength) ?? error, hideLabel };
   return (
     <Frame id={id} {...common}>
       <textarea rows={5} {...rest} {...described(id, common)} value={value} onInput={(event) => onValue(event.currentTarget.value)} />

@@ -47,6 +47,9 @@ export const Card = ({ title, actions, children }: { title?: string; actions?: C
   </section>
 );
 
+/** What somebody typed, or another machine sent: text only, in its own direction, whatever stands beside it. */
+export const Typed = ({ children }: { children: string }) => <bdi class="typed">{children}</bdi>;
+
 /** A state: icon and words, with a colour besides. */
 export const Badge = ({ tone, icon = tone, children }: { tone: Tone; icon?: IconName; children: ComponentChildren }) => (
   <span class={`badge ${tone}`}>

@@ -21,6 +21,10 @@ pub fn check_pool_name(name: &str) -> Result<(), FieldError> {
         let rule = format!("a name is 1 to {POOL_NAME_CHARS} letters, digits and . _ : / -");
         return Err(FieldError::new("pool", rule));
     }
+    // An address loses such a part before it is sent, so that the pool could be neither changed nor deleted.
+    if name.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(FieldError::new("pool", "a part between slashes must not be . or .."));
+    }
     if RESERVED.contains(&name) {
         return Err(FieldError::new("pool", "this name is taken by a call of the admin API"));
     }
@@ -127,6 +131,8 @@ mod tests {
             ("a b", json!({"members": ["m"]}), "pool"),
             ("", json!({"members": ["m"]}), "pool"),
             ("catalog", json!({"members": ["m"]}), "pool"),
+            ("a/../b", json!({"members": ["m"]}), "pool"),
+            (".", json!({"members": ["m"]}), "pool"),
             ("p", json!({}), "members"),
             ("p", json!({"members": [7]}), "members"),
             ("p", json!({"members": many}), "members"),

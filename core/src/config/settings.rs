@@ -88,6 +88,27 @@ pub struct LimitOverride {
     pub tokens_per_day: Option<u64>,
 }
 
+impl LimitOverride {
+    /// Names are trimmed and bounded as where they are made.
+    fn check(&mut self) -> Result<(), FieldError> {
+        let wrong =
+            |name: &str, problem: String| FieldError::new(&format!("limit_overrides.{name}"), problem);
+        for (name, text) in [("group", &mut self.group), ("model", &mut self.model)] {
+            *text = text.trim().to_owned();
+            if text.chars().any(char::is_control) {
+                return Err(wrong(name, "must not hold control characters".to_owned()));
+            }
+        }
+        if self.group.chars().count() > input::NAME_CHARS {
+            return Err(wrong("group", format!("must be at most {} characters", input::NAME_CHARS)));
+        }
+        if self.model.len() > input::MODEL_ID_BYTES {
+            return Err(wrong("model", format!("must be at most {} bytes", input::MODEL_ID_BYTES)));
+        }
+        Ok(())
+    }
+}
+
 /// Everything an operator can set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -164,6 +185,9 @@ impl Settings {
         }
         fields.list("limit_overrides", input::LIMIT_OVERRIDES, &mut next.limit_overrides)?;
         fields.finish()?;
+        if body.contains_key("limit_overrides") {
+            next.limit_overrides.iter_mut().try_for_each(LimitOverride::check)?;
+        }
         *self = next;
         Ok(())
     }
@@ -206,6 +230,9 @@ mod tests {
             (json!({"timeouts": {"silence": 1}}), "timeouts.silence"),
             (json!({"timeouts": 3}), "timeouts"),
             (json!({"limit_overrides": [{"grp": 1}]}), "limit_overrides"),
+            (json!({"limit_overrides": [{"group": "g".repeat(101)}]}), "limit_overrides.group"),
+            (json!({"limit_overrides": [{"model": "m".repeat(257)}]}), "limit_overrides.model"),
+            (json!({"limit_overrides": [{"group": "a\u{0}b"}]}), "limit_overrides.group"),
         ] {
             assert_eq!(patched(&body).unwrap_err().field, field, "{body}");
         }

@@ -4,6 +4,7 @@ import { api } from '../../api.ts';
 import { cerebrasBase, findGuides, guides, mayBe, openaiBase, TOKEN_PLACEHOLDER, tokenProblem, type Given, type Guide } from '../../connect.ts';
 import { heldToken } from '../../held-token.ts';
 import { usePoll } from '../../live.ts';
+import { named } from '../../named.ts';
 import { href, route, setParams } from '../../router.ts';
 import { store, stored } from '../../stored.ts';
 import { common } from '../../texts/common.ts';
@@ -26,7 +27,7 @@ function Values({ given, list, token, names, onModel }: { given: Given; list: To
   const t = texts();
   const held = heldToken.value?.value ?? '';
   const problem = tokenProblem(held);
-  const wrong = problem ? { spaces: t.spaces, key: t.isKey }[problem] : token && held && !mayBe(held, token.masked) ? t.notThis(token.name) : null;
+  const wrong = problem ? { spaces: t.spaces, key: t.isKey }[problem] : token && held && !mayBe(held, token.masked) ? t.notThis(named(token.name)) : null;
   const bases = [[t.base, openaiBase(given.origin)], [t.cerebrasBase, cerebrasBase(given.origin)]] as const;
   return (
     <Card title={t.values}>
@@ -39,7 +40,7 @@ function Values({ given, list, token, names, onModel }: { given: Given; list: To
         ))}
       </dl>
       <div class="connect-choices">
-        <Select label={t.which} value={token?.id ?? ''} options={[{ value: '', label: t.anyToken }, ...list.map(({ id, name, masked }) => ({ value: id, label: `${name} (${masked})` }))]}
+        <Select label={t.which} value={token?.id ?? ''} options={[{ value: '', label: t.anyToken }, ...list.map(({ id, name, masked }) => ({ value: id, label: `${named(name)} (${masked})` }))]}
           onValue={(id) => setParams({ token: id || null })} />
         <Select label={t.model} value={given.model} options={names.map((name) => ({ value: name, label: name }))} onValue={onModel} />
         <div class="connect-token">
@@ -48,8 +49,8 @@ function Values({ given, list, token, names, onModel }: { given: Given; list: To
           {held && <Button small tone="plain" icon="close" onClick={() => { heldToken.value = null; }}>{t.clear}</Button>}
         </div>
       </div>
-      {token && !token.enabled && <Notice tone="warn">{t.paused(token.name)}</Notice>}
-      {token?.expires_at && Date.parse(token.expires_at) <= Date.now() && <Notice tone="warn">{t.expired(token.name)}</Notice>}
+      {token && !token.enabled && <Notice tone="warn">{t.paused(named(token.name))}</Notice>}
+      {token?.expires_at && Date.parse(token.expires_at) <= Date.now() && <Notice tone="warn">{t.expired(named(token.name))}</Notice>}
     </Card>
   );
 }

@@ -1,4 +1,5 @@
 import { compact, number } from '../../format.ts';
+import { named } from '../../named.ts';
 import { href, route } from '../../router.ts';
 import type { Key } from '../../types.ts';
 import { Button, type Column } from '../../ui/index.ts';
@@ -33,7 +34,7 @@ export function columns(t: KeyTexts, actions: RowActions): Column<Key>[] {
       id: 'group', label: names.group, sortable: true,
       render: (row) => {
         const { group } = row;
-        return group === null ? <span class="quiet">{t.own}</span> : <button type="button" class="keys-group" title={t.filterGroup(group)} onClick={() => filter({ group })}><Typed>{group}</Typed></button>;
+        return group === null ? <span class="quiet">{t.own}</span> : <button type="button" class="keys-group" title={t.filterGroup(named(group))} onClick={() => filter({ group })}><Typed>{group}</Typed></button>;
       },
     },
     { id: 'weight', label: names.weight, sortable: true, end: true, render: (row) => number(row.weight) },

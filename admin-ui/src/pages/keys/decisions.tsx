@@ -1,6 +1,7 @@
 import { api } from '../../api.ts';
 import { dateTime, number, time } from '../../format.ts';
 import { usePoll } from '../../live.ts';
+import { named } from '../../named.ts';
 import { Age, Badge, Failed, Skeleton } from '../../ui/index.ts';
 import { Typed } from './parts.tsx';
 import { texts } from './texts.ts';
@@ -22,7 +23,7 @@ function One({ decision, id }: { decision: Decision; id: string }) {
         <time class="quiet" dateTime={decision.at} title={dateTime(decision.at)}>{time(decision.at)}</time>
         <span class="quiet">{t.attempt(decision.attempt)}</span>
       </div>
-      <p><Typed class="whole">{t.forWhom(`\u2068${who}\u2069`, decision.asked ?? t.anyModel)}</Typed></p>
+      <p><Typed class="whole">{t.forWhom(named(who), decision.asked ? named(decision.asked) : t.anyModel)}</Typed></p>
       <p class="quiet">
         {chosen && <><code>{outcome.model}</code> · {t.candidates(number(decision.passed_over), number(decision.candidates))}</>}
         {!chosen && own && <>{t.why[own.why] ?? own.why}{own.until && ` · ${t.until(time(own.until))}`} · </>}

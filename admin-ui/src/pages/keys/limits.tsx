@@ -2,6 +2,7 @@ import { useEffect } from 'preact/hooks';
 import { api } from '../../api.ts';
 import { dateTime, duration, number } from '../../format.ts';
 import { useNow, usePoll } from '../../live.ts';
+import { named } from '../../named.ts';
 import { Age, Badge, Failed, Meter, Skeleton } from '../../ui/index.ts';
 import { TimeLeft } from './parts.tsx';
 import { texts } from './texts.ts';
@@ -33,7 +34,7 @@ export function LimitsPart({ id, group, refresh }: { id: string; group: string |
   return (
     <section class="keys-part">
       <header class="row"><h3>{t.limits}</h3><span class="space" /><Age at={limits.at} error={limits.error} /></header>
-      <p class="quiet">{t.limitsText} {group !== null && t.shared(`\u2068${group}\u2069`)}</p>
+      <p class="quiet">{t.limitsText} {group !== null && t.shared(named(group))}</p>
       {limits.error && !models && <Failed error={limits.error} retry={limits.reload} busy={limits.busy} />}
       {!models && !limits.error && <Skeleton rows={3} height={2.2} />}
       {models?.length === 0 && <p>{t.noLimits}</p>}

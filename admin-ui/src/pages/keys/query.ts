@@ -1,5 +1,6 @@
-// What is shown of the list, as the address has it. Values that no call would take are left out.
+// What is shown of the list, as the address has it. Orders, states and numbers that no call would take are left out.
 import { signal } from '@preact/signals';
+import { named } from '../../named.ts';
 import { route, setParams } from '../../router.ts';
 import type { Key, KeyStatus } from '../../types.ts';
 
@@ -17,8 +18,8 @@ export function listQuery(query: URLSearchParams = route.value.query): ListQuery
   const perPage = Number(query.get('per_page'));
   return {
     status: STATUSES.find((status) => status === query.get('status')) ?? null,
-    group: (query.get('group') ?? '').slice(0, MOST.name),
-    q: (query.get('q') ?? '').slice(0, MOST.search),
+    group: query.get('group') ?? '',
+    q: query.get('q') ?? '',
     sort: (SORTS as readonly string[]).includes(sort.replace(/^-/, '')) ? sort : '-created_at',
     page: Number.isSafeInteger(page) && page >= 1 ? page : 1,
     perPage: PER_PAGE.find((n) => n === perPage) ?? 50,
@@ -36,11 +37,7 @@ export function noteGroups(keys: Pick<Key, 'group'>[]) {
   if (more.length > 0) seenGroups.value = [...known, ...more].slice(-200);
 }
 
-const CLIP = 60;
 /** How a key is called in sentences. Its label keeps its own direction of writing and is cut when long. */
 export function nameOf({ label, masked }: Pick<Key, 'label' | 'masked'>): string {
-  if (label === '') return masked;
-  const letters = [...label];
-  const short = letters.length > CLIP ? `${letters.slice(0, CLIP).join('')}…` : label;
-  return `\u2068${short}\u2069 (${masked})`;
+  return label === '' ? masked : `${named(label)} (${masked})`;
 }

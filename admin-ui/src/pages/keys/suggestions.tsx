@@ -3,6 +3,7 @@ import { api, ApiError } from '../../api.ts';
 import { explain } from '../../errors.ts';
 import { ago, duration, number } from '../../format.ts';
 import type { Polled } from '../../live.ts';
+import { named } from '../../named.ts';
 import { Button, Dialog, Empty, Failed, Field, Notice, Skeleton, toast } from '../../ui/index.ts';
 import { Typed } from './parts.tsx';
 import { MOST } from './query.ts';
@@ -25,7 +26,7 @@ function One({ item, onJudged }: { item: Suggestion; onJudged: (accepted: boolea
     setProblem('');
     try {
       const { group, changed } = await api.post<{ group: string | null; changed: number }>('/api/keys/suggestions', { groups: item.groups, accept, ...(accept && name.trim() ? { name: name.trim() } : {}) });
-      toast.ok(accept ? t.accepted(group ?? name, changed) : t.dismissed);
+      toast.ok(accept ? t.accepted(named(group ?? name), changed) : t.dismissed);
       onJudged(accept);
     } catch (error) {
       setProblem(error instanceof ApiError ? explain(error) : String(error));

@@ -4,7 +4,7 @@ import { api } from '../../api.ts';
 import { ago, compact, number } from '../../format.ts';
 import { useNow, type Polled } from '../../live.ts';
 import type { Pool } from '../../types.ts';
-import { Badge, Button, Card, Empty, Failed, Field, Notice, Select, Skeleton, Table, toast, type Column } from '../../ui/index.ts';
+import { Badge, Button, Card, Empty, Failed, Field, Notice, Select, Skeleton, Table, toast, Typed, type Column } from '../../ui/index.ts';
 import { change, DEFAULT_POOL, drafts, memberId, MEMBERS_MAX, poolPath, shownOf } from './draft.ts';
 import { TestButton, TestResult } from './testing.tsx';
 import { texts } from './texts.ts';
@@ -76,7 +76,7 @@ export function CatalogCard({ catalog, pools, onSaved }: { catalog: Polled<Catal
       render: (model) => (
         <div class="models-listed">
           <code>{model.id}</code>
-          {model.name && model.name !== model.id && <span class="hint">{model.name}</span>}
+          {model.name && model.name !== model.id && <span class="hint"><Typed>{model.name}</Typed></span>}
           {(model.preview || model.deprecated) && (
             <span class="row">{model.preview && <Badge tone="info">{t.preview}</Badge>}{model.deprecated && <Badge tone="warn">{t.deprecated}</Badge>}</span>
           )}

@@ -15,7 +15,17 @@ export const DEFAULT_POOL = 'default';
 export const WEIGHT_MAX = 100;
 export const MEMBERS_MAX = 100;
 
-export const drafts = signal<Readonly<Record<string, Draft>>>({});
+// Names as `constructor` and `__proto__` are aliases like any other: no object that has them by itself.
+const none = (): Record<string, Draft> => Object.create(null) as Record<string, Draft>;
+export const drafts = signal<Readonly<Record<string, Draft>>>(none());
+const put = (name: string, draft: Draft | null) => {
+  const next = Object.assign(none(), drafts.value);
+  if (draft) next[name] = draft;
+  else delete next[name];
+  drafts.value = next;
+};
+/** Takes a draft back that was dropped. */
+export const keep = (name: string, draft: Draft) => put(name, draft);
 
 const settable = ({ model, provider, weight, enabled }: DraftMember): DraftMember => ({ model, provider, weight, enabled });
 /** The part of a pool that is written, as one text to compare. */
@@ -32,14 +42,10 @@ export function shownOf(pool: Pool): { strategy: Pool['strategy']; members: Draf
 export function change(pool: Pool, to: Partial<Pick<Draft, 'strategy' | 'members'>>) {
   const base = drafts.value[pool.name]?.base ?? written(pool);
   const next = { ...shownOf(pool), ...to, base };
-  const { [pool.name]: _, ...others } = drafts.value;
-  drafts.value = written(next) === written(pool) ? others : { ...others, [pool.name]: next };
+  put(pool.name, written(next) === written(pool) ? null : next);
 }
 
-export function drop(name: string) {
-  const { [name]: _, ...others } = drafts.value;
-  drafts.value = others;
-}
+export const drop = (name: string) => put(name, null);
 
 /** `members` with the one at `from` standing at `to`. */
 export function movedTo<T>(members: T[], from: number, to: number): T[] {
@@ -59,8 +65,10 @@ export function problemOfPool(name: string, members: DraftMember[]): 'empty' | '
 
 const RESERVED = ['catalog', 'catalog/refresh', 'test'];
 /** What is wrong with a new pool's name; null when nothing is. */
-export function nameProblem(name: string, taken: string[]): 'form' | 'taken' | 'reserved' | null {
+export function nameProblem(name: string, taken: string[]): 'form' | 'dots' | 'taken' | 'reserved' | null {
   if (!/^[\w.:/-]{1,64}$/.test(name)) return 'form';
+  // An address loses such a part before it is sent.
+  if (name.split('/').some((part) => part === '.' || part === '..')) return 'dots';
   if (RESERVED.includes(name)) return 'reserved';
   return taken.includes(name) ? 'taken' : null;
 }

@@ -4,7 +4,7 @@ import { api, ApiError } from '../../api.ts';
 import { explain } from '../../errors.ts';
 import type { Pool } from '../../types.ts';
 import { Badge, Button, confirm, Field, Notice, Select, toast } from '../../ui/index.ts';
-import { change, DEFAULT_POOL, drafts, drop, isModelId, memberId, MEMBERS_MAX, movedTo, poolPath, problemOfPool, sameModel, shownOf, written, type DraftMember } from './draft.ts';
+import { change, DEFAULT_POOL, drafts, drop, isModelId, keep, memberId, MEMBERS_MAX, movedTo, poolPath, problemOfPool, sameModel, shownOf, written, type DraftMember } from './draft.ts';
 import { MemberRow } from './member.tsx';
 import { useSort } from './sort.ts';
 import { texts } from './texts.ts';
@@ -93,7 +93,7 @@ export function PoolCard({ pool, gone, listed, onSaved, onDeleted, onRename }: P
     drop(name);
     setProblem(null);
     heading.current?.focus();
-    toast.ok(t.discarded(name), kept && (() => { drafts.value = { ...drafts.value, [name]: kept }; }));
+    toast.ok(t.discarded(name), kept && (() => keep(name, kept)));
   };
   const remove = async () => {
     if (!(await confirm({ title: t.deleteTitle(name), text: t.deleteText, items: pool.members.map(({ model }) => model), action: t.delete }))) return;

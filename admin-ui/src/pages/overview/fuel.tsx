@@ -1,7 +1,8 @@
 // Two gauges: the pool's quota, and Cloudflare's own daily limits.
 import { useState } from 'preact/hooks';
 import { compact, dateTime, duration, number, percent } from '../../format.ts';
-import { Badge, Card, Meter } from '../../ui/index.ts';
+import { named } from '../../named.ts';
+import { Badge, Card, Meter, Typed } from '../../ui/index.ts';
 import { More } from './health.tsx';
 import { texts } from './texts.ts';
 import type { CloudflareItem, Group, Overview } from './types.ts';
@@ -12,20 +13,16 @@ const FIRST = 3;
 const WHOLE = 100_000;
 const short = (value: number) => (value > WHOLE ? compact(value) : number(value, 0));
 
-/** A group's name for people: `group:<name>` was named by the operator, `key:<id>` is a key's own. */
-function groupName(group: string, own: (key: string) => string) {
-  if (group.startsWith('group:')) return group.slice('group:'.length);
-  return group.startsWith('key:') ? own(group.slice('key:'.length)) : group;
-}
-
 function QuotaGroup({ group }: { group: Group }) {
   const t = texts();
-  const name = groupName(group.group, t.ownGroup);
   const bucket = t.bucket(t.countedIn[group.counted], t.windows[group.window]);
   return (
     <li>
       <p class="overview-group">
-        <strong>{name}</strong>
+        <strong>
+          <Typed>{group.name ?? t.goneKey}</Typed>
+          {group.masked && group.masked !== group.name && <small class="quiet"> <code>{group.masked}</code></small>}
+        </strong>
         <span>{group.lasts_s === null ? t.stays : t.lasts(duration(group.lasts_s * 1_000))}</span>
       </p>
       <p class="quiet overview-small">{group.model} · {t.groupKeys(group.keys)}</p>
@@ -50,7 +47,7 @@ export function QuotaFuel({ quota, answering }: { quota: Overview['fuel']['quota
               {quota?.lasts_s == null ? t.quotaForever : duration(quota.lasts_s * 1_000)}
               {quota?.lasts_s != null && <small> {t.quotaLasts}</small>}
             </p>
-            <p>{quota?.lasts_s == null ? t.quotaForeverText : quota.group && t.quotaFirst(groupName(quota.group, t.ownGroup))}</p>
+            <p>{quota?.lasts_s == null ? t.quotaForeverText : quota.group && t.quotaFirst(named(quota.name ?? t.goneKey))}</p>
           </div>
           <h3>{t.quotaNext}</h3>
           <ul class="overview-groups">

@@ -5,7 +5,7 @@ import { compact, duration, number, percent } from '../../format.ts';
 import { language } from '../../i18n.ts';
 import { usePoll } from '../../live.ts';
 import { href, route, setParams } from '../../router.ts';
-import { Age, Card, Chart, Empty, Failed, Notice, Skeleton, Stat, Tabs, type Series } from '../../ui/index.ts';
+import { Age, Card, Chart, Empty, Failed, Notice, Skeleton, Stat, Tabs, Typed, type Series } from '../../ui/index.ts';
 import { asked, busiest, filled, PERIODS, type Period, REFRESH, type Busy, sum } from './data.ts';
 import { texts } from './texts.ts';
 import { ERROR_CLASSES, type Point, type SeriesAnswer } from './types.ts';
@@ -81,7 +81,7 @@ function BusyList({ title, items, name, link }: { title: string; items: Busy[]; 
           {items.map((item) => (
             <li key={item.id ?? ''}>
               <p>
-                <a href={link(item)}>{name(item)}</a>
+                <a href={link(item)}><Typed>{name(item)}</Typed></a>
                 <span class="quiet">
                   {t.busyRow(short(item.requests), compact(item.prompt + item.completion))}
                   {item.errors > 0 && ` · ${t.busyErrors(short(item.errors))}`}

@@ -63,7 +63,7 @@ const en = {
   lasts: (time: string) => `lasts ${time}`,
   stays: 'is not being used up',
   groupKeys: (n: number) => (n === 1 ? '1 key' : `${n} keys`),
-  ownGroup: (key: string) => `Key ${key}`,
+  goneKey: 'A deleted key',
   moreGroups: (n: number) => `Show ${n} more`,
   fewerGroups: 'Show fewer',
 
@@ -181,7 +181,7 @@ const zh: typeof en = {
   lasts: (time) => `可用 ${time}`,
   stays: '未在消耗',
   groupKeys: (n) => `${n} 个密钥`,
-  ownGroup: (key) => `密钥 ${key}`,
+  goneKey: '已删除的密钥',
   moreGroups: (n) => `再显示 ${n} 个`,
   fewerGroups: '收起',
 

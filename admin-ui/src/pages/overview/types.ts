@@ -3,6 +3,10 @@ import type { KeyStatus } from '../../types.ts';
 
 export type Group = {
   group: string;
+  /** For people: the operator's, or how its only key is called; null when that key is gone. */
+  name: string | null;
+  /** What may be seen of its only key; null for a group with a name. */
+  masked: string | null;
   model: string;
   keys: number;
   window: 'minute' | 'hour' | 'day';
@@ -25,7 +29,7 @@ export type Overview = {
   /** Upstreams that fail for every key. */
   outages: { provider: string; since: string; next_probe_at: string }[];
   fuel: {
-    quota: { lasts_s: number | null; group: string | null; groups: Group[] } | null;
+    quota: { lasts_s: number | null; group: string | null; name: string | null; groups: Group[] } | null;
     cloudflare: { estimated: boolean; plan: string; since: string; items: CloudflareItem[] } | null;
   };
 };

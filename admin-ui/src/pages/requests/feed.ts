@@ -119,6 +119,8 @@ export function useFeed(filter: Filter, held: boolean) {
     if (wasLost.current && !lost) catchUp();
     wasLost.current = lost;
     if (!lost) return;
+    // At once, so that it is soon known whether anybody answers at all.
+    if (!heldNow.current) void first.reload();
     const poll = setInterval(() => document.visibilityState === 'visible' && !heldNow.current && void first.reload(), POLL_MS);
     return () => clearInterval(poll);
   }, [lost]);

@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError } from '../../api.ts';
 import { compact, duration, number, time } from '../../format.ts';
 import { useNow, usePoll } from '../../live.ts';
+import { named } from '../../named.ts';
 import { href, route, setParams } from '../../router.ts';
 import { common } from '../../texts/common.ts';
 import type { Models, Paged, Token } from '../../types.ts';
-import { Badge, Button, ButtonLink, Empty, Failed, Notice, Page, Select, Skeleton, Table, type Column } from '../../ui/index.ts';
+import { Badge, Button, ButtonLink, Empty, Failed, Notice, Page, Select, Skeleton, Table, Typed, type Column } from '../../ui/index.ts';
 import { type Filter, rowKey, useFeed, type Feed } from './feed.ts';
 import { StatusBadge, StoryDialog, tokenName } from './story.tsx';
 import { texts } from './texts.ts';
@@ -30,12 +31,12 @@ function columns(t: ReturnType<typeof texts>, query: URLSearchParams): Column<St
       id: 'model', label: t.columns.model,
       render: (story) => (
         <span class="requests-name">
-          {story.model ?? story.asked ?? '–'}
-          {story.asked && story.model && story.asked !== story.model && <small class="quiet">{t.instead(story.asked)}</small>}
+          <Typed>{story.model ?? story.asked ?? '–'}</Typed>
+          {story.asked && story.model && story.asked !== story.model && <small class="quiet">{t.instead(named(story.asked))}</small>}
         </span>
       ),
     },
-    { id: 'token', label: t.columns.token, render: (story) => <span class={`requests-name${story.token ? '' : ' quiet'}`}>{tokenName(story, t)}</span> },
+    { id: 'token', label: t.columns.token, render: (story) => <span class={`requests-name${story.token ? '' : ' quiet'}`}><Typed>{tokenName(story, t)}</Typed></span> },
     { id: 'attempts', label: t.columns.attempts, end: true, render: (story) => <span class={story.attempts.length > 1 ? 'requests-many' : ''}>{number(story.attempts.length)}</span> },
     {
       id: 'usage', label: t.columns.usage, end: true,

@@ -1,7 +1,7 @@
 // One request's whole story, in a dialog at the side.
 import { dateTime, duration, number } from '../../format.ts';
 import { usePoll } from '../../live.ts';
-import { Badge, Copy, Dialog, Empty, Failed, Skeleton, Stat, type Tone } from '../../ui/index.ts';
+import { Badge, Copy, Dialog, Empty, Failed, Skeleton, Stat, Typed, type Tone } from '../../ui/index.ts';
 import { findStory } from './feed.ts';
 import { texts } from './texts.ts';
 import { Timeline } from './timeline.tsx';
@@ -41,7 +41,7 @@ function AttemptItem({ attempt, place, last }: { attempt: Attempt; place: number
         <Badge tone={endTone(attempt.end)}>{t.ends[attempt.end] ?? attempt.end}{attempt.status && attempt.end !== 'ok' ? ` (${attempt.status})` : ''}</Badge>
       </p>
       <p class="quiet requests-small">
-        {attempt.model} · {t.took(duration(attempt.duration_ms))}
+        <Typed>{attempt.model}</Typed> · {t.took(duration(attempt.duration_ms))}
         {attempt.first_event_ms !== null && ` · ${t.firstAfter(duration(attempt.first_event_ms))}`}
       </p>
       {attempt.grant && <Why grant={attempt.grant} begin={last} />}
@@ -84,9 +84,9 @@ function Told({ story }: { story: Story }) {
         <dl class="pairs">
           <dt>{t.at}</dt><dd>{dateTime(story.at)}</dd>
           <dt>{t.id}</dt><dd><code>{story.id}</code><Copy text={story.id} /></dd>
-          <dt>{t.columns.token}</dt><dd>{tokenName(story, t)}</dd>
-          <dt>{t.asked}</dt><dd>{story.asked ?? '–'}</dd>
-          <dt>{t.answered}</dt><dd>{story.model ?? '–'}</dd>
+          <dt>{t.columns.token}</dt><dd><Typed>{tokenName(story, t)}</Typed></dd>
+          <dt>{t.asked}</dt><dd><Typed>{story.asked ?? '–'}</Typed></dd>
+          <dt>{t.answered}</dt><dd><Typed>{story.model ?? '–'}</Typed></dd>
           <dt>{t.form}</dt><dd>{story.stream ? t.streamed : t.whole}</dd>
           <dt>{t.promptTokens}</dt>
           <dd><span>{usage ? t.tokens(number(usage.prompt_tokens)) : t.noUsage}{usage && usage.cached_tokens > 0 && <span class="quiet"> ({t.cachedOf(number(usage.cached_tokens))})</span>}</span></dd>

@@ -4,7 +4,7 @@ import { dateTime } from '../../format.ts';
 import { usePoll } from '../../live.ts';
 import { route, setParams } from '../../router.ts';
 import type { Paged } from '../../types.ts';
-import { Age, Button, Card, Empty, Failed, Pager, Skeleton, Table } from '../../ui/index.ts';
+import { Age, Button, Card, Empty, Failed, Pager, Skeleton, Table, Typed } from '../../ui/index.ts';
 import { texts } from './texts.ts';
 
 type Entry = { id: number; at: string | null; actor: string; action: string; detail: string };
@@ -28,7 +28,7 @@ export function Audit() {
             empty={<Empty title={t.none} />}
             columns={[
               { id: 'what', label: t.what, main: true, render: (row) => <span title={row.action}>{t.actions[row.action] ?? <code>{row.action}</code>}</span> },
-              { id: 'detail', label: t.detail, render: (row) => <span class="settings-detail" lang="en">{row.detail || '–'}</span> },
+              { id: 'detail', label: t.detail, render: (row) => <span class="settings-detail" lang="en"><Typed>{row.detail || '–'}</Typed></span> },
               { id: 'actor', label: t.who, render: (row) => <span class="settings-actor" lang="en">{row.actor}</span> },
               { id: 'at', label: t.when, render: (row) => <span class="settings-when">{row.at ? dateTime(row.at) : '–'}</span> },
             ]}

@@ -74,7 +74,7 @@ export function Limits({ settings, onSaved }: { settings: Settings; onSaved: (se
       {rows.map((row, at) => (
         <fieldset key={at} class="settings-row">
           <legend class="unseen">{t.limits.row(at + 1)}</legend>
-          <Field label={t.limits.group} list={`${id}-groups`} maxLength={128} autocomplete="off" placeholder={t.limits.every} value={row.group} onValue={(group) => edit(at, { group })} />
+          <Field label={t.limits.group} list={`${id}-groups`} maxLength={100} autocomplete="off" placeholder={t.limits.every} value={row.group} onValue={(group) => edit(at, { group })} />
           <Field label={t.limits.model} list={`${id}-models`} maxLength={256} autocomplete="off" placeholder={t.limits.every} value={row.model} onValue={(model) => edit(at, { model })} />
           {FIGURES.map((name) => (
             <Field key={name} label={t.limits[name]} inputMode="numeric" autocomplete="off" placeholder={t.limits.learned} value={row[name]} onValue={(value) => edit(at, { [name]: value })} error={wrong(row[name]) ? t.limits.wrong : null} />

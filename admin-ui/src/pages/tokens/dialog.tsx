@@ -3,19 +3,24 @@ import { useState } from 'preact/hooks';
 import { api, ApiError } from '../../api.ts';
 import { explain } from '../../errors.ts';
 import { heldToken } from '../../held-token.ts';
+import { named } from '../../named.ts';
 import { go } from '../../router.ts';
 import { common } from '../../texts/common.ts';
 import type { NewToken, Token } from '../../types.ts';
-import { Button, Checkbox, confirm, Copy, Dialog, Field, Notice, Select, toast } from '../../ui/index.ts';
+import { Button, Checkbox, confirm, Copy, Dialog, Field, Notice, Select, toast, Typed } from '../../ui/index.ts';
 import { bodyOf, formOf, LIMITS, localTime, OWN_MAX, type Expiry, type Form, type Wrong } from './form.ts';
 import { texts } from './texts.ts';
+
+/** Longest name of a model. */
+const MODEL_MAX = 256;
 
 function ModelsChoice({ models, known, error, onModels }: { models: string[] | null; known: string[]; error: string | null; onModels: (models: string[] | null) => void }) {
   const t = texts();
   const [more, setMore] = useState('');
   const names = [...new Set([...known, ...(models ?? [])])];
+  const unfit = more.trim() === '' || [...more].length > MODEL_MAX;
   const add = () => {
-    if (more.trim() === '' || !models) return;
+    if (unfit || !models) return;
     onModels([...new Set([...models, more.trim()])]);
     setMore('');
   };
@@ -27,12 +32,12 @@ function ModelsChoice({ models, known, error, onModels }: { models: string[] | n
         <fieldset class="tokens-some">
           <legend class="hint">{t.modelsHint}</legend>
           {names.map((name) => (
-            <Checkbox key={name} label={name} checked={models.includes(name)} onValue={(on) => onModels(on ? [...models, name] : models.filter((one) => one !== name))} />
+            <Checkbox key={name} label={<Typed>{name}</Typed>} checked={models.includes(name)} onValue={(on) => onModels(on ? [...models, name] : models.filter((one) => one !== name))} />
           ))}
           <div class="tokens-more">
-            <Field label={t.addModel} value={more} onValue={setMore} maxLength={256} autocapitalize="off" spellcheck={false}
+            <Field label={t.addModel} value={more} onValue={setMore} maxLength={MODEL_MAX} autocapitalize="off" spellcheck={false}
               onKeyDown={(event) => { if (event.key === 'Enter') { event.preventDefault(); add(); } }} />
-            <Button icon="plus" disabled={more.trim() === ''} onClick={add}>{t.add}</Button>
+            <Button icon="plus" disabled={unfit} onClick={add}>{t.add}</Button>
           </div>
         </fieldset>
       )}
@@ -95,7 +100,7 @@ export function TokenForm({ token, known, onClose, onMade, onSaved }: Props) {
   return (
     <Dialog
       wide
-      title={token ? t.editTitle(token.name) : t.makeTitle}
+      title={token ? t.editTitle(named(token.name)) : t.makeTitle}
       onClose={close}
       actions={
         <>
@@ -137,7 +142,7 @@ export function TokenForm({ token, known, onClose, onMade, onSaved }: Props) {
 export function Made({ made, onClose }: { made: NewToken; onClose: () => void }) {
   const t = texts();
   const leave = async () => {
-    if (await confirm({ title: t.notSavedTitle, text: t.notSavedText, items: [made.name], action: t.closeAnyway })) onClose();
+    if (await confirm({ title: t.notSavedTitle, text: t.notSavedText, items: [named(made.name)], action: t.closeAnyway })) onClose();
   };
   const setUp = () => {
     heldToken.value = { id: made.id, value: made.token };
@@ -146,7 +151,7 @@ export function Made({ made, onClose }: { made: NewToken; onClose: () => void })
   };
   return (
     <Dialog
-      title={t.madeTitle(made.name)}
+      title={t.madeTitle(named(made.name))}
       onClose={leave}
       actions={
         <>

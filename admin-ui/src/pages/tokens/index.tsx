@@ -2,10 +2,11 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../../api.ts';
 import { ago, compact, dateTime, number, percent } from '../../format.ts';
 import { useNow, usePoll } from '../../live.ts';
+import { named } from '../../named.ts';
 import { href, route, setParams } from '../../router.ts';
 import { common } from '../../texts/common.ts';
 import type { Models, NewToken, Paged, Token } from '../../types.ts';
-import { Age, Badge, Button, confirm, Empty, Failed, Icon, Page, Pager, Skeleton, Table, toast, type Column, type IconName } from '../../ui/index.ts';
+import { Age, Badge, Button, confirm, Empty, Failed, Icon, Page, Pager, Skeleton, Table, toast, Typed, type Column, type IconName } from '../../ui/index.ts';
 import { Made, TokenForm } from './dialog.tsx';
 import { LIMITS, stateOf } from './form.ts';
 import { texts } from './texts.ts';
@@ -24,7 +25,7 @@ function Limits({ token }: { token: Token }) {
   return (
     <div class="tokens-set">
       {set.length === 0 ? <span class="quiet">{t.unlimited}</span> : set.map(({ limit, text, title }) => <span key={limit} class="tokens-chip" title={title}>{text}</span>)}
-      {token.models && <span class="tokens-chip" title={token.models.join(', ')}>{t.onlyModels(token.models.slice(0, 2).join(', ') + (token.models.length > 2 ? ` +${token.models.length - 2}` : ''))}</span>}
+      {token.models && <span class="tokens-chip" title={token.models.join(', ')}>{t.onlyModels(token.models.slice(0, 2).map((model) => named(model)).join(', ') + (token.models.length > 2 ? ` +${token.models.length - 2}` : ''))}</span>}
       {token.metrics && <span class="tokens-chip">{t.mayMetrics}</span>}
     </div>
   );
@@ -69,14 +70,14 @@ export default function Tokens() {
   const turn = (token: Token, enabled: boolean): Promise<void> =>
     during(token.id, async () => {
       put(await api.patch<Token>(path(token), { enabled }));
-      toast.ok(enabled ? t.resumed(token.name) : t.paused(token.name), enabled ? undefined : () => void turn(token, true));
+      toast.ok(enabled ? t.resumed(named(token.name)) : t.paused(named(token.name)), enabled ? undefined : () => void turn(token, true));
     });
   const revoke = async (token: Token) => {
-    if (!(await confirm({ title: t.revokeTitle(token.name), text: t.revokeText, items: [`${token.name} (${token.masked})`], action: t.revoke }))) return;
+    if (!(await confirm({ title: t.revokeTitle(named(token.name)), text: t.revokeText, items: [`${named(token.name)} (${token.masked})`], action: t.revoke }))) return;
     await during(token.id, async () => {
       await api.delete(path(token));
       list.set((data) => data && { ...data, total: data.total - 1, items: data.items.filter(({ id }) => id !== token.id) });
-      toast.ok(t.revoked(token.name));
+      toast.ok(t.revoked(named(token.name)));
       void list.reload();
     });
   };
@@ -88,7 +89,7 @@ export default function Tokens() {
       main: true,
       render: (token) => (
         <div class="tokens-name">
-          <button type="button" class="tokens-open" onClick={() => setForm({ token })}>{token.name}</button>
+          <button type="button" class="tokens-open" onClick={() => setForm({ token })}><Typed>{token.name}</Typed></button>
           <span class="quiet"><code>{token.masked}</code>{token.source === 'env' && <> · {t.fromEnv}</>}</span>
         </div>
       ),
@@ -126,11 +127,11 @@ export default function Tokens() {
       end: true,
       render: (token) => (
         <div class="tokens-actions">
-          <IconLink to={href('requests', { token: token.id })} icon="requests" label={t.requestsOf(token.name)} />
-          <IconLink to={href('connect', { token: token.id })} icon="connect" label={t.connectOf(token.name)} />
-          <Button tone="plain" small icon="edit" label={t.editOf(token.name)} onClick={() => setForm({ token })} />
-          <Button tone="plain" small icon={token.enabled ? 'pause' : 'play'} busy={busy.has(token.id)} label={token.enabled ? t.pauseOf(token.name) : t.resumeOf(token.name)} onClick={() => turn(token, !token.enabled)} />
-          <Button tone="plain" small icon="trash" label={t.revokeOf(token.name)} onClick={() => (token.source === 'env' ? toast.error(t.envRevoke) : revoke(token))} />
+          <IconLink to={href('requests', { token: token.id })} icon="requests" label={t.requestsOf(named(token.name))} />
+          <IconLink to={href('connect', { token: token.id })} icon="connect" label={t.connectOf(named(token.name))} />
+          <Button tone="plain" small icon="edit" label={t.editOf(named(token.name))} onClick={() => setForm({ token })} />
+          <Button tone="plain" small icon={token.enabled ? 'pause' : 'play'} busy={busy.has(token.id)} label={token.enabled ? t.pauseOf(named(token.name)) : t.resumeOf(named(token.name))} onClick={() => turn(token, !token.enabled)} />
+          <Button tone="plain" small icon="trash" label={t.revokeOf(named(token.name))} onClick={() => (token.source === 'env' ? toast.error(t.envRevoke) : revoke(token))} />
         </div>
       ),
     },
@@ -141,7 +142,7 @@ export default function Tokens() {
       {list.error && !list.data && <Failed error={list.error} retry={list.reload} busy={list.busy} />}
       {list.data ? (
         <section class="card tokens-list">
-          <Table caption={t.caption} columns={columns} rows={list.data.items} rowKey={({ id }) => id} rowName={({ name }) => name}
+          <Table caption={t.caption} columns={columns} rows={list.data.items} rowKey={({ id }) => id} rowName={({ name }) => named(name)}
             empty={<Empty icon="tokens" title={t.none} actions={<Button icon="plus" onClick={() => setForm({})}>{t.create}</Button>}>{t.noneText}</Empty>} />
           <Pager page={page} perPage={PER_PAGE} total={list.data.total} onPage={(next) => setParams({ page: next > 1 ? next : null })} />
         </section>
@@ -151,7 +152,7 @@ export default function Tokens() {
       {form && (
         <TokenForm token={form.token} known={known} onClose={() => setForm(null)}
           onMade={(token) => { setForm(null); setMade(token); void list.reload(); }}
-          onSaved={(token) => { setForm(null); put(token); toast.ok(`${t.saved(token.name)} ${t.settle}`); }} />
+          onSaved={(token) => { setForm(null); put(token); toast.ok(`${t.saved(named(token.name))} ${t.settle}`); }} />
       )}
       {made && <Made made={made} onClose={() => setMade(null)} />}
     </Page>
