@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createSimulator } from '../tests/upstream/simulator.mjs';
 import { build } from './lib/build.mjs';
-import { fillKeys, fillTokens, fillUsage, filledKey, FULL } from './lib/fill.mjs';
+import { FILLED_PASSWORD, fillKeys, fillTokens, fillUsage, filledKey, FULL } from './lib/fill.mjs';
 import { localSecrets } from './lib/local.mjs';
 import { inRoot } from './lib/paths.mjs';
 import { runMain, say, UserError } from './lib/run.mjs';
@@ -16,7 +16,7 @@ import { serve } from './lib/serve.mjs';
 import { stopWhenAsked } from './lib/supervise.mjs';
 import { setup } from './lib/tools.mjs';
 
-const PASSWORD = 'filled for looking';
+const PASSWORD = FILLED_PASSWORD;
 const PORT = Number(process.env.PORT || 8787);
 
 const { values: flags } = parseArgs({

@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto';
 
 const run = (db, sql, ...values) => db.prepare(sql).bind(...values).run();
 
+/** The admin password of a filled state. */
+export const FILLED_PASSWORD = 'filled for looking';
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -72,6 +75,8 @@ const DETAIL = (r) => `json_object('e', json_array(${r} / 50, ${r} / 200, 0, ${r
  * how many of them, the busiest first.
  */
 async function rollups(db, { grain, dim, ids, most, stretch, from, to, detail }) {
+  // Written into the text: D1 binds every number as a double, and requests are whole.
+  const weight = { minute: 0, hour: 1, day: 8, total: 240 }[grain];
   const times = Math.max(1, Math.ceil((to - from) / stretch));
   const each = Math.max(1, Math.floor(100_000 / Math.max(1, most)));
   for (let first = 0; first < times; first += each) {
@@ -79,13 +84,13 @@ async function rollups(db, { grain, dim, ids, most, stretch, from, to, detail })
     await run(db, `
       WITH RECURSIVE steps(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM steps WHERE n + 1 < ?4),
       who AS (SELECT id, busy FROM (${ids}) ORDER BY busy DESC, id LIMIT ?3),
-      made AS (SELECT id, ?1 + n * ?2 AS at, 1 + busy * ?5 + (busy * 7919 + n * 104729) % 23 AS r FROM steps, who)
+      made AS (SELECT id, ?1 + n * ?2 AS at, 1 + busy * ${weight} + (busy * 7919 + n * 104729) % 23 AS r FROM steps, who)
       INSERT INTO usage (grain, dim, id, at, requests, errors, cut, prompt_tokens, completion_tokens, cached_tokens,
         last_used_at, detail)
       SELECT '${grain}', '${dim}', id, at, r, r / 40, r / 90, r * 850, r * 310, r * 200,
-        CASE WHEN at = 0 THEN ?6 ELSE at + ?2 - 1 END, ${detail ? DETAIL('r') : 'NULL'}
+        CASE WHEN at = 0 THEN ?5 ELSE at + ?2 - 1 END, ${detail ? DETAIL('r') : 'NULL'}
       FROM made WHERE true ON CONFLICT DO NOTHING`,
-      grain === 'total' ? 0 : from + first * stretch, stretch, most, count, { minute: 0, hour: 1, day: 8, total: 240 }[grain], to);
+      grain === 'total' ? 0 : from + first * stretch, stretch, most, count, to);
   }
 }
 

@@ -14,8 +14,7 @@ const COLUMNS: &str = "t.id, t.name, t.masked, t.enabled, t.expires_at, t.models
      t.created_at, coalesce(u.requests, 0) AS requests, coalesce(u.errors, 0) AS errors, \
      coalesce(u.prompt_tokens, 0) AS prompt_tokens, coalesce(u.completion_tokens, 0) AS completion_tokens, \
      coalesce(u.last_used_at, 0) AS last_used_at";
-const USAGE: &str =
-    "LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'token' AND u.id = t.id AND u.at = 0";
+const USAGE: &str = "LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'token' AND u.id = t.id AND u.at = 0";
 
 /// A token as the admin page shows it.
 #[derive(Deserialize)]
