@@ -169,6 +169,8 @@ describe('the page of keys', () => {
       await route.fulfill({ json: { total: 20_000, page: number, per_page: size, items: Array.from({ length: size }, (_, n) => ({ ...item, id: `i${number}-${n}`, label: `key ${(number - 1) * size + n + 1}` })) } });
     });
     await page.goto(`${pool.rondo.url}/#/keys?page=400`);
+    await page.getByText('key 19951', { exact: true }).waitFor();
+    await page.keyboard.press('End');
     await page.getByText('key 20000', { exact: true }).waitFor();
     await page.getByText('19,951–20,000 of 20,000').waitFor();
     assert.equal(await page.getByRole('table').getAttribute('aria-rowcount'), '51');
@@ -318,7 +320,10 @@ describe('the page of keys', () => {
     await page.waitForFunction(() => location.hash.includes('groups=del') && document.querySelectorAll('.keys-list tbody tr').length === 3);
     await page.waitForFunction(() => document.querySelectorAll('#keys-groups option[value="Delta-2"]').length === 1);
     // As a pick from the list: the whole name at once.
-    await field.fill('Delta');
+    await field.evaluate((input) => {
+      Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, 'Delta');
+      input.dispatchEvent(new InputEvent('input', { bubbles: true, inputType: 'insertReplacementText' }));
+    });
     await page.waitForFunction(() => /group=Delta(&|$)/.test(location.hash) && document.querySelectorAll('.keys-list tbody tr').length === 2);
     await field.fill('');
     await page.waitForFunction(() => !location.hash.includes('group'));
@@ -393,7 +398,11 @@ describe('the page of keys', () => {
     });
     await page.getByRole('button', { name: 'Add keys' }).click();
     await page.getByRole('tab', { name: 'Many keys' }).click();
-    await page.getByRole('textbox', { name: 'Keys' }).fill(Array.from({ length: 1_700 }, (_, n) => `csk-many${String(n).padStart(24, '0')}`).join('\n'));
+    // At once, as a paste is; typing so much takes a browser seconds.
+    await page.getByRole('textbox', { name: 'Keys' }).evaluate((area) => {
+      Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set.call(area, Array.from({ length: 1_700 }, (_, n) => `csk-many${String(n).padStart(24, '0')}`).join('\n'));
+      area.dispatchEvent(new InputEvent('input', { bubbles: true, inputType: 'insertFromPaste' }));
+    });
     await page.getByRole('button', { name: 'Add 1700 keys' }).click();
     await page.getByText('1200 keys added.').waitFor();
     await page.getByText(/500 keys were not taken over: The database does not answer\./).waitFor();

@@ -42,13 +42,6 @@ async function piece(ids: string[], signal: AbortSignal, onResult: (result: Stre
   if (!whole) throw new ApiError(0, 'unreachable', '');
 }
 
-/** Ids in pieces: those given, or all that there are, in the order in which they were added. */
-async function* pieces(ids: string[] | null, tested: ReadonlySet<string>, signal: AbortSignal): AsyncGenerator<string[]> {
-  const all = ids ?? (await api.get<{ ids: string[] }>('/api/keys/ids', {}, signal)).ids;
-  const open = all.filter((id) => !tested.has(id));
-  for (let at = 0; at < open.length; at += PIECE) yield open.slice(at, at + PIECE);
-}
-
 /**
  * Goes on from `from`; `tested` holds the ids that are done and grows, so that a run that broke off can go on. A piece
  * that fails does not hold up the others; what it said is thrown at the end.
@@ -70,9 +63,14 @@ export async function testMany(ids: string[] | null, from: TestState, tested: Se
     onState(now);
     onResult(result);
   };
+  const all = ids ?? (await api.get<{ ids: string[] }>('/api/keys/ids', {}, signal)).ids;
+  const open = all.filter((id) => !tested.has(id));
+  now = { ...now, total: now.tested + now.gone + open.length };
+  onState(now);
   let problem: unknown;
   let failures = 0;
-  for await (const part of pieces(ids, tested, signal)) {
+  for (let at = 0; at < open.length; at += PIECE) {
+    const part = open.slice(at, at + PIECE);
     try {
       await piece(part, signal, take);
       failures = 0;
