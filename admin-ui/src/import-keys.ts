@@ -1,8 +1,8 @@
 // Sends keys to the Worker in pieces that it takes on every plan.
-import { api } from './api.ts';
+import { api, type ApiError } from './api.ts';
+import { inPieces } from './bulk.ts';
 
-/** Keys of one call. */
-export const PIECE = 500;
+export { PIECE } from './bulk.ts';
 
 export type ImportResult = {
   /** Keys that were sent and answered for. */
@@ -10,29 +10,37 @@ export type ImportResult = {
   added: number;
   duplicate: number;
   failed: { masked: string; detail: string }[];
+  /** Keys that no answer came for; they can be sent again. */
+  left: string[];
+  /** Why. */
+  problem: ApiError | null;
 };
 type Batch = {
   summary: { total: number; added: number; duplicate: number; failed: number };
   results: { index: number; masked: string; outcome: 'added' | 'duplicate' | 'failed'; detail?: string }[];
 };
-export const nothingYet: ImportResult = { done: 0, added: 0, duplicate: 0, failed: [] };
+export const nothingYet: ImportResult = { done: 0, added: 0, duplicate: 0, failed: [], left: [], problem: null };
 
 /**
- * Goes on from `from.done`. Throws what a call throws; `onProgress` has said by then how far it came.
+ * Sends keys and adds what came of it to `from`. A piece that fails does not hold up the others; `left` holds its keys.
  * @param options `provider` and `group` of the new keys
  */
 export async function importKeys(keys: string[], from: ImportResult, onProgress: (now: ImportResult) => void, options: { provider?: string; group?: string | null } = {}): Promise<ImportResult> {
-  let now = from;
-  while (now.done < keys.length) {
-    const piece = keys.slice(now.done, now.done + PIECE);
+  let now: ImportResult = { ...from, left: [], problem: null };
+  const send = async (piece: string[]) => {
     const { summary, results } = await api.post<Batch>('/api/keys/batch', { input: piece.join('\n'), ...options });
     now = {
+      ...now,
       done: now.done + piece.length,
       added: now.added + summary.added,
       duplicate: now.duplicate + summary.duplicate,
       failed: [...now.failed, ...results.filter(({ outcome }) => outcome === 'failed').map(({ masked, detail }) => ({ masked, detail: detail ?? '' }))],
     };
+    return summary.added;
+  };
+  const { left, problem } = await inPieces(keys, send, ({ left, problem }) => {
+    now = { ...now, left, problem };
     onProgress(now);
-  }
-  return now;
+  });
+  return { ...now, left, problem };
 }

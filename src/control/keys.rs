@@ -6,9 +6,11 @@ use super::problem::{Outcome, Problem};
 use super::time_text;
 use crate::platform::json::Reply;
 use crate::store::audit::CHANGED;
+use crate::store::key_list;
 use crate::store::keys::{self, Deleted, KeyRow};
-use rondo_core::config::keys::{Chosen, KeyPatch};
-use rondo_core::config::list::KeyQuery;
+use rondo_core::config::keys::{Chosen, KeyPatch, KeySwitch};
+use rondo_core::config::list::{GroupQuery, KeyFilter, KeyQuery};
+use rondo_core::limits::promised::KEYS;
 use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use serde_json::{Value, json};
 
@@ -50,13 +52,42 @@ pub async fn list(call: &Call) -> Outcome {
     let pairs = call.query();
     let query = KeyQuery::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
     coordinator::flush(&call.env).await;
-    let (rows, total) = keys::list(&call.db, &query, call.now).await?;
+    let (rows, total) = key_list::page(&call.db, &query, call.now).await?;
     Ok(Reply::new(200).json(&json!({
         "items": rows.iter().map(item).collect::<Vec<_>>(),
         "total": total,
         "page": query.page.page,
         "per_page": query.page.per_page,
     })))
+}
+
+/// `GET /api/keys/ids`: what the filters leave, for a change of all of them. One query.
+pub async fn ids(call: &Call) -> Outcome {
+    let pairs = call.query();
+    let filter = KeyFilter::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    coordinator::flush(&call.env).await;
+    let ids = key_list::ids(&call.db, &filter, KEYS as u64, call.now).await?;
+    Ok(Reply::new(200).json(&json!({"ids": ids})))
+}
+
+/// `GET /api/keys/groups`: names of quota groups while one is typed. One query.
+pub async fn groups(call: &Call) -> Outcome {
+    let pairs = call.query();
+    let query = GroupQuery::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    let groups = key_list::groups(&call.db, &query.prefix, query.limit).await?;
+    let items: Vec<Value> = groups.iter().map(|of| json!({"name": of.name, "keys": of.keys})).collect();
+    Ok(Reply::new(200).json(&json!({"items": items})))
+}
+
+/// `POST /api/keys/enable`. Three queries, whatever the number.
+pub async fn switch(call: &Call) -> Outcome {
+    let switch = KeySwitch::parse(&call.object(ADMIN_BODY_BYTES).await?)?;
+    let (actor, detail) = (call.actor(), format!("{{n}} keys enabled={}", switch.enabled));
+    let changed = keys::switch(&call.db, &switch, &call.deed(&actor, "key.patch", &detail)).await?;
+    if changed > 0 {
+        call.announce().await;
+    }
+    Ok(Reply::new(200).json(&json!({"changed": changed})))
 }
 
 /// `PATCH /api/keys/{id}`. Four queries.

@@ -6,7 +6,7 @@ use super::problem::Outcome;
 use super::time_text;
 use crate::platform::env;
 use crate::platform::json::Reply;
-use crate::store::keys;
+use crate::store::key_list;
 use crate::store::names::{self, Called};
 use rondo_core::config::FieldError;
 use rondo_core::config::groups::{PoolGroup, split};
@@ -30,7 +30,7 @@ pub async fn overview(call: &Call) -> Outcome {
     let states = match health.and_then(|health| health.get("states")) {
         Some(states) => counts(|state| states.get(state).and_then(Value::as_u64)),
         None => {
-            let states = keys::states(&call.db, call.now).await?;
+            let states = key_list::states(&call.db, call.now).await?;
             counts(|state| states.get(state).copied())
         }
     };

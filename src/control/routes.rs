@@ -27,6 +27,12 @@ pub enum Route {
     KeyExport,
     /// `/api/keys/group`
     KeyGroup,
+    /// `/api/keys/enable`
+    KeyEnable,
+    /// `/api/keys/groups`
+    KeyGroups,
+    /// `/api/keys/ids`
+    KeyIds,
     /// `/api/keys/suggestions`
     Suggestions,
     /// `/api/keys/{id}`
@@ -102,6 +108,9 @@ impl Route {
             "keys/test" => Self::KeysTest,
             "keys/export" => Self::KeyExport,
             "keys/group" => Self::KeyGroup,
+            "keys/enable" => Self::KeyEnable,
+            "keys/groups" => Self::KeyGroups,
+            "keys/ids" => Self::KeyIds,
             "keys/suggestions" => Self::Suggestions,
             "tokens" => Self::Tokens,
             "models" => Self::Models,
@@ -147,7 +156,7 @@ impl Route {
     pub fn methods(&self) -> &'static [&'static str] {
         match self {
             Self::Status | Self::Stats | Self::Audit | Self::Models | Self::Catalog => &["GET"],
-            Self::Decisions | Self::KeyLimits(_) => &["GET"],
+            Self::Decisions | Self::KeyLimits(_) | Self::KeyGroups | Self::KeyIds => &["GET"],
             Self::Series | Self::Overview | Self::Metrics => &["GET"],
             Self::Requests | Self::Events | Self::Sessions => &["GET"],
             Self::Session(_) => &["DELETE"],
@@ -191,6 +200,9 @@ mod tests {
         assert_eq!(Route::of("/api/keys/test"), Some(Route::KeysTest));
         assert_eq!(Route::of("/api/keys/k_1/test"), Some(Route::KeyTest("k_1".into())));
         assert_eq!(Route::of("/api/keys/group"), Some(Route::KeyGroup));
+        assert_eq!(Route::of("/api/keys/groups"), Some(Route::KeyGroups));
+        assert_eq!(Route::of("/api/keys/ids"), Some(Route::KeyIds));
+        assert_eq!(Route::of("/api/keys/enable"), Some(Route::KeyEnable));
         assert_eq!(Route::of("/api/keys/suggestions"), Some(Route::Suggestions));
         assert_eq!(Route::of("/api/keys/k_1/limits"), Some(Route::KeyLimits("k_1".into())));
         assert_eq!(Route::of("/api/sessions/end_others"), Some(Route::SessionsEndOthers));
@@ -241,6 +253,9 @@ mod tests {
             "keys/test",
             "keys/export",
             "keys/group",
+            "keys/groups",
+            "keys/ids",
+            "keys/enable",
             "keys/suggestions",
             "keys/k",
             "keys/k/test",

@@ -5,8 +5,7 @@ use super::problem::{Outcome, Problem};
 use super::{coordinator, entropy, row_id, time_text};
 use crate::platform::json::Reply;
 use crate::store::tokens::{self, Deleted, LIMITS, TokenRow};
-use rondo_core::config::FieldError;
-use rondo_core::config::list::Page;
+use rondo_core::config::list::TokenQuery;
 use rondo_core::config::tokens::{NewToken, TokenFields};
 use rondo_core::limits::request::ADMIN_BODY_BYTES;
 use rondo_core::vault::token::new_client_token;
@@ -45,19 +44,15 @@ fn unknown() -> Problem {
 
 /// `GET /api/tokens`. Two queries.
 pub async fn list(call: &Call) -> Outcome {
-    let mut page = Page::default();
-    for (name, value) in &call.query() {
-        if !page.take(name, value)? {
-            return Err(FieldError::new(name, "is not a parameter of this call").into());
-        }
-    }
+    let pairs = call.query();
+    let query = TokenQuery::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
     coordinator::flush(&call.env).await;
-    let (rows, total) = tokens::list(&call.db, page).await?;
+    let (rows, total) = tokens::list(&call.db, &query).await?;
     Ok(Reply::new(200).json(&json!({
         "items": rows.iter().map(item).collect::<Vec<_>>(),
         "total": total,
-        "page": page.page,
-        "per_page": page.per_page,
+        "page": query.page.page,
+        "per_page": query.page.per_page,
     })))
 }
 

@@ -2,35 +2,30 @@
 
 use super::StoreError;
 use super::audit::Deed;
+use super::key_list::USAGE;
 use super::sql::{Arg, Count, batch, pieces, statement};
-use rondo_core::config::keys::{Chosen, KeyPatch};
-use rondo_core::config::list::KeyQuery;
+use rondo_core::config::keys::{Chosen, KeyPatch, KeySwitch};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use worker::{D1Database, D1PreparedStatement};
 
-/// A key's state at the time `?1` (as `config::list::shown_state`).
-const STATE: &str = "CASE WHEN k.enabled = 0 THEN 'disabled' \
-     WHEN k.until IS NOT NULL AND k.until <= ?1 THEN 'active' ELSE k.status END";
-const USAGE: &str = "LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'key' AND u.id = k.id AND u.at = 0";
-const COLUMNS: &str = "k.id, k.provider, k.masked, k.label, k.quota_group, k.weight, k.enabled, k.source, k.base_url, \
+/// A key's state at the time bound at that place (as `config::list::shown_state`).
+#[must_use]
+pub fn state_at(place: usize) -> String {
+    format!(
+        "CASE WHEN k.enabled = 0 THEN 'disabled' \
+         WHEN k.until IS NOT NULL AND k.until <= ?{place} THEN 'active' ELSE k.status END"
+    )
+}
+
+/// The columns of a [`KeyRow`] but its state, of `keys k` and its totals `u`.
+#[must_use]
+pub fn columns() -> &'static str {
+    "k.id, k.provider, k.masked, k.label, k.quota_group, k.weight, k.enabled, k.source, k.base_url, \
      CASE WHEN json_valid(k.options) THEN k.options ->> 'variable' END AS variable, k.reason, k.until, k.created_at, \
      coalesce(u.requests, 0) AS requests, coalesce(u.errors, 0) AS errors, \
      coalesce(u.prompt_tokens, 0) AS prompt_tokens, coalesce(u.completion_tokens, 0) AS completion_tokens, \
-     coalesce(u.last_used_at, 0) AS last_used_at";
-/// How many keys are in which state at that time. One query over all of them.
-///
-/// # Errors
-/// When D1 does not answer.
-pub async fn states(db: &D1Database, now: u64) -> Result<HashMap<String, u64>, StoreError> {
-    #[derive(Deserialize)]
-    struct Row {
-        state: String,
-        n: u64,
-    }
-    let sql = format!("SELECT {STATE} AS state, COUNT(*) AS n FROM keys k GROUP BY 1");
-    let rows: Vec<Row> = batch(db, vec![statement(db, &sql, &[Arg::Whole(now)])?]).await?.rows(0)?;
-    Ok(rows.into_iter().map(|row| (row.state, row.n)).collect())
+     coalesce(u.last_used_at, 0) AS last_used_at"
 }
 
 /// What may be deleted: a key that the environment still holds would come back at the next start.
@@ -79,53 +74,9 @@ pub struct KeyRow {
     pub last_used_at: u64,
 }
 
-/// A page of keys, and how many the filters leave. Two queries.
-///
-/// # Errors
-/// When D1 does not answer.
-pub async fn list(db: &D1Database, query: &KeyQuery, now: u64) -> Result<(Vec<KeyRow>, u64), StoreError> {
-    // `instr` and not LIKE: a pattern is at most 50 bytes, and % and _ are what people search for.
-    let filter = format!(
-        "(?2 IS NULL OR k.provider = ?2) AND (?3 IS NULL OR {STATE} = ?3) AND (?4 IS NULL OR k.quota_group = ?4) \
-         AND (?5 IS NULL OR instr(lower(k.label), ?5) OR instr(lower(k.masked), ?5) OR instr(k.id, ?5) = 1 \
-         OR instr(lower(coalesce(k.quota_group, '')), ?5))"
-    );
-    let filters = [
-        Arg::Whole(now),
-        Arg::OptText(query.provider.as_deref()),
-        Arg::OptText(query.status.as_deref()),
-        Arg::OptText(query.group.as_deref()),
-        Arg::OptText(query.search.as_deref()),
-    ];
-    let (by, down) = query.order.unwrap_or(("created_at", false));
-    let by = match by {
-        "group" => "k.quota_group",
-        "status" => "state",
-        "label" => "lower(k.label)",
-        other => other,
-    };
-    let way = if down { "DESC" } else { "ASC" };
-    let page = [Arg::Whole(query.page.per_page), Arg::Whole(query.page.offset())];
-    let results = batch(
-        db,
-        vec![
-            statement(db, &format!("SELECT COUNT(*) AS n FROM keys k WHERE {filter}"), &filters)?,
-            statement(
-                db,
-                &format!(
-                    "SELECT {COLUMNS}, {STATE} AS state FROM keys k {USAGE} WHERE {filter} \
-                     ORDER BY {by} {way}, k.id {way} LIMIT ?6 OFFSET ?7"
-                ),
-                &[&filters[..], &page].concat(),
-            )?,
-        ],
-    )
-    .await?;
-    Ok((results.rows(1)?, results.rows::<Count>(0)?.first().map_or(0, |count| count.n)))
-}
-
 fn one(db: &D1Database, id: &str, now: u64) -> Result<D1PreparedStatement, StoreError> {
-    let sql = format!("SELECT {COLUMNS}, {STATE} AS state FROM keys k {USAGE} WHERE k.id = ?2");
+    let (columns, state) = (columns(), state_at(1));
+    let sql = format!("SELECT {columns}, {state} AS state FROM keys k {USAGE} WHERE k.id = ?2");
     statement(db, &sql, &[Arg::Whole(now), Arg::Text(id)])
 }
 
@@ -255,6 +206,20 @@ pub async fn patch(
     Ok(results.rows(3)?.pop())
 }
 
+/// Switches keys on or off; gives how many were the other way. Three queries.
+///
+/// # Errors
+/// When D1 refuses.
+pub async fn switch(db: &D1Database, switch: &KeySwitch, deed: &Deed<'_>) -> Result<u64, StoreError> {
+    let update = statement(
+        db,
+        "UPDATE keys SET enabled = ?2 WHERE id IN (SELECT value FROM json_each(?1)) AND enabled <> ?2",
+        &[Arg::Text(&serde_json::to_string(&switch.ids)?), Arg::Flag(switch.enabled)],
+    )?;
+    let [audit, epoch] = deed.committed(db)?;
+    batch(db, vec![update, audit, epoch]).await?.changes(0)
+}
+
 /// What became of a deletion.
 pub enum Deleted {
     /// It is gone.
@@ -295,7 +260,7 @@ pub async fn delete_many(db: &D1Database, chosen: &Chosen, deed: &Deed<'_>) -> R
         )?,
         Chosen::Status(status) => statement(
             db,
-            &format!("DELETE FROM keys AS k WHERE {STATE} = ?2 AND {DELETABLE}"),
+            &format!("DELETE FROM keys AS k WHERE {} = ?2 AND {DELETABLE}", state_at(1)),
             &[Arg::Whole(deed.at), Arg::Text(status)],
         )?,
         Chosen::All => return Ok(0),
@@ -366,9 +331,11 @@ pub async fn sealed(
 /// # Errors
 /// When D1 does not answer.
 pub async fn usable(db: &D1Database, provider: &str, now: u64) -> Result<Option<SealedRow>, StoreError> {
+    // Which one is found in an index; only its row is read.
     let sql = format!(
-        "{SEALED} WHERE provider = ?1 AND enabled = 1 AND (status NOT IN ('invalid', 'suspended') OR \
-         COALESCE(until, 0) <= ?2) ORDER BY status <> 'active' AND COALESCE(until, 0) > ?2, created_at, id LIMIT 1"
+        "{SEALED} WHERE id = (SELECT id FROM keys WHERE +provider = ?1 AND +enabled = 1 \
+         AND (status NOT IN ('invalid', 'suspended') OR COALESCE(until, 0) <= ?2) \
+         ORDER BY status <> 'active' AND COALESCE(until, 0) > ?2, created_at, id LIMIT 1)"
     );
     let query = statement(db, &sql, &[Arg::Text(provider), Arg::Whole(now)])?;
     Ok(batch(db, vec![query]).await?.rows(0)?.pop())

@@ -9,6 +9,7 @@ use worker::D1Database;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_init.sql", include_str!("../../migrations/0001_init.sql")),
     ("0002_usage_detail.sql", include_str!("../../migrations/0002_usage_detail.sql")),
+    ("0003_lists.sql", include_str!("../../migrations/0003_lists.sql")),
 ];
 
 const BOOKKEEPING: &str = "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, \

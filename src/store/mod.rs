@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod environment;
 pub mod flush;
 pub mod groups;
+pub mod key_list;
 pub mod keys;
 pub mod kv;
 pub mod load;

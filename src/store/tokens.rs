@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::audit::Deed;
 use super::sql::{Arg, Count, batch, statement};
-use rondo_core::config::list::Page;
+use rondo_core::config::list::TokenQuery;
 use rondo_core::config::tokens::TokenFields;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -14,8 +14,7 @@ const COLUMNS: &str = "t.id, t.name, t.masked, t.enabled, t.expires_at, t.models
      t.created_at, coalesce(u.requests, 0) AS requests, coalesce(u.errors, 0) AS errors, \
      coalesce(u.prompt_tokens, 0) AS prompt_tokens, coalesce(u.completion_tokens, 0) AS completion_tokens, \
      coalesce(u.last_used_at, 0) AS last_used_at";
-const FROM: &str =
-    "FROM tokens t LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'token' AND u.id = t.id AND u.at = 0";
+const USAGE: &str = "LEFT JOIN usage u ON u.grain = 'total' AND u.dim = 'token' AND u.id = t.id AND u.at = 0";
 
 /// A token as the admin page shows it.
 #[derive(Deserialize)]
@@ -53,23 +52,30 @@ pub struct TokenRow {
 }
 
 fn one(db: &D1Database, id: &str) -> Result<D1PreparedStatement, StoreError> {
-    statement(db, &format!("SELECT {COLUMNS} {FROM} WHERE t.id = ?1"), &[Arg::Text(id)])
+    statement(db, &format!("SELECT {COLUMNS} FROM tokens t {USAGE} WHERE t.id = ?1"), &[Arg::Text(id)])
 }
 
-/// A page, in the order they were made, and how many there are. Two queries.
+/// A page, in the order they were made, and how many the search leaves. Which ones is found in an index; only the rows
+/// of the page are read. Two queries.
 ///
 /// # Errors
 /// When D1 does not answer.
-pub async fn list(db: &D1Database, page: Page) -> Result<(Vec<TokenRow>, u64), StoreError> {
-    let sql = format!("SELECT {COLUMNS} {FROM} ORDER BY t.created_at, t.id LIMIT ?1 OFFSET ?2");
-    let results = batch(
-        db,
-        vec![
-            statement(db, "SELECT COUNT(*) AS n FROM tokens", &[])?,
-            statement(db, &sql, &[Arg::Whole(page.per_page), Arg::Whole(page.offset())])?,
-        ],
-    )
-    .await?;
+pub async fn list(db: &D1Database, query: &TokenQuery) -> Result<(Vec<TokenRow>, u64), StoreError> {
+    let mut args: Vec<Arg<'_>> = Vec::new();
+    let mut filter = "";
+    if let Some(search) = &query.search {
+        args.push(Arg::Text(search));
+        // `instr` and not LIKE, as in the list of keys.
+        filter = "WHERE instr(lower(name), ?1) OR instr(lower(masked), ?1) OR instr(id, ?1) = 1";
+    }
+    let total = statement(db, &format!("SELECT COUNT(*) AS n FROM tokens {filter}"), &args)?;
+    args.extend([Arg::Whole(query.page.per_page), Arg::Whole(query.page.offset())]);
+    let (most, before) = (args.len() - 1, args.len());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (SELECT id, created_at FROM tokens {filter} ORDER BY created_at, id \
+         LIMIT ?{most} OFFSET ?{before}) p CROSS JOIN tokens t ON t.id = p.id {USAGE} ORDER BY p.created_at, p.id"
+    );
+    let results = batch(db, vec![total, statement(db, &sql, &args)?]).await?;
     Ok((results.rows(1)?, results.rows::<Count>(0)?.first().map_or(0, |count| count.n)))
 }
 

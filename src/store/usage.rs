@@ -72,10 +72,11 @@ const NUMBERS: &str = "u.requests, u.errors, u.cut, u.prompt_tokens, u.completio
 /// # Errors
 /// When D1 does not answer.
 pub async fn stats(db: &D1Database, limit: u64) -> Result<Stats, StoreError> {
+    // First who, then the names of those alone.
     let of = |dim: &str, join: &str, names: &str| {
         format!(
-            "SELECT u.id, {names}, {NUMBERS} FROM usage u {join} WHERE u.grain = 'total' AND u.dim = '{dim}' \
-             AND u.at = 0 ORDER BY u.requests DESC, u.id LIMIT ?1"
+            "SELECT u.id, {names}, {NUMBERS} FROM (SELECT * FROM usage WHERE grain = 'total' AND dim = '{dim}' \
+             AND at = 0 ORDER BY requests DESC, id LIMIT ?1) u {join} ORDER BY u.requests DESC, u.id"
         )
     };
     let keys = of("key", "LEFT JOIN keys r ON r.id = u.id", "r.label AS name, r.masked");

@@ -144,6 +144,13 @@ describe('the documented admin API', () => {
     await exchange('GET', '/api/keys/{id}/limits', { path: '/api/keys/k_0/limits' });
     await exchange('POST', '/api/keys/group', { body: { ids: [env.id], group: 'g' } });
     await exchange('POST', '/api/keys/group', { body: { ids: [env.id] } });
+    await exchange('POST', '/api/keys/enable', { body: { ids: [env.id], enabled: false } });
+    await exchange('POST', '/api/keys/enable', { body: { ids: [env.id], enabled: true } });
+    await exchange('POST', '/api/keys/enable', { body: { ids: [env.id] } });
+    await exchange('GET', '/api/keys/ids', { path: '/api/keys/ids?group_prefix=G' });
+    await exchange('GET', '/api/keys/ids', { path: '/api/keys/ids?page=2' });
+    await exchange('GET', '/api/keys/groups', { path: '/api/keys/groups?q=G' });
+    await exchange('GET', '/api/keys/groups', { path: '/api/keys/groups?limit=0' });
     await exchange('GET', '/api/keys/suggestions');
     const groups = ['group:g', `key:${key.id}`];
     await exchange('POST', '/api/keys/suggestions', { body: { groups, accept: false } });
@@ -154,7 +161,7 @@ describe('the documented admin API', () => {
 
     const made = await exchange('POST', '/api/tokens', { body: { name: 'a', models: ['m'], tokens_per_day: 5, expires_at: '2031-01-01T00:00:00Z' } });
     await exchange('POST', '/api/tokens', { body: {} });
-    await exchange('GET', '/api/tokens');
+    await exchange('GET', '/api/tokens', { path: '/api/tokens?q=A' });
     await exchange('PATCH', '/api/tokens/{id}', { path: `/api/tokens/${made.id}`, body: { models: null } });
     await exchange('DELETE', '/api/tokens/{id}', { path: `/api/tokens/${made.id}` });
     await exchange('DELETE', '/api/tokens/{id}', { path: `/api/tokens/${made.id}` });

@@ -64,12 +64,12 @@ const described = (id: string, { hint, error }: Common) => ({
   'aria-describedby': [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined,
 });
 
-export function Field({ label, hint, error, hideLabel, value, onValue, maxLength, ...rest }: InputPassed & Common & { value: string; onValue: (value: string) => void }) {
+export function Field({ label, hint, error, hideLabel, value, onValue, maxLength, ...rest }: InputPassed & Common & { value: string; onValue: (value: string, event: InputEvent) => void }) {
   const id = useId();
   const common = { label, hint, error: tooLong(value, maxLength) ?? error, hideLabel };
   return (
     <Frame id={id} {...common}>
-      <input {...(rest as object)} {...described(id, common)} value={value} onInput={(event) => onValue(event.currentTarget.value)} />
+      <input {...(rest as object)} {...described(id, common)} value={value} onInput={(event) => onValue(event.currentTarget.value, event)} />
     </Frame>
   );
 }

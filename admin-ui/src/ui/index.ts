@@ -7,4 +7,5 @@ export * from './fields.tsx';
 export * from './icons.tsx';
 export * from './parts.tsx';
 export * from './table.tsx';
+export { SearchField } from './search.tsx';
 export { toast } from './toast.tsx';

@@ -1,6 +1,5 @@
 // The field for pasted keys, what was found in it, and the import. For the first run and the page of keys.
-import { useMemo, useRef, useState } from 'preact/hooks';
-import { ApiError } from '../api.ts';
+import { useMemo, useState } from 'preact/hooks';
 import { explain } from '../errors.ts';
 import { number } from '../format.ts';
 import { importKeys, nothingYet, type ImportResult } from '../import-keys.ts';
@@ -28,32 +27,26 @@ export function KeysPaste({ options, prefix = 'csk-', onDone }: Props) {
   const [text, setText] = useState('');
   const [progress, setProgress] = useState<ImportResult>(nothingYet);
   const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<ApiError | null>(null);
   const found = useMemo(() => parseKeys(text, prefix), [text, prefix]);
-  const begun = useRef(false);
   const { keys, duplicates, rejected } = found;
+  /** What is sent next: all that was found, or what no answer came for. */
+  const open = progress.left.length > 0 ? progress.left : keys;
 
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
     if (busy || keys.length === 0) return;
     setBusy(true);
-    setProblem(null);
-    begun.current = true;
-    try {
-      const result = await importKeys(keys, progress, setProgress, options);
-      setText('');
-      setProgress(nothingYet);
-      onDone(result);
-    } catch (error) {
-      if (error instanceof ApiError) setProblem(error);
-    } finally {
-      setBusy(false);
-    }
+    const result = await importKeys(open, progress, setProgress, options);
+    setBusy(false);
+    setProgress(result.left.length > 0 ? result : nothingYet);
+    if (result.left.length > 0) return;
+    setText('');
+    onDone(result);
   };
   return (
     <form class="form" onSubmit={send}>
       <TextArea label={t.label} name="keys" class="mono" rows={7} value={text} placeholder={t.placeholder} readOnly={busy} autocomplete="off" autocapitalize="off" spellcheck={false}
-        onValue={(value) => { setText(value); setProgress(nothingYet); setProblem(null); }} />
+        onValue={(value) => { setText(value); setProgress(nothingYet); }} />
       <div class="found" role="status">
         {text.trim() !== '' && (keys.length === 0 ? <Badge tone="warn">{t.none}</Badge> : <Badge tone="ok">{t.found(keys.length)}</Badge>)}
         {duplicates > 0 && <Badge tone="info">{t.duplicates(duplicates)}</Badge>}
@@ -69,8 +62,13 @@ export function KeysPaste({ options, prefix = 'csk-', onDone }: Props) {
         </ul>
       )}
       {busy && <Progress label={t.progress} share={progress.done / Math.max(1, keys.length)} text={`${number(progress.done)} / ${number(keys.length)}`} />}
-      {problem && <Notice tone="error" alert>{explain(problem)}{progress.done > 0 && <> {t.stopped}</>}</Notice>}
-      <Button type="submit" tone="primary" busy={busy} disabled={keys.length === 0}>{t.add(keys.length - progress.done)}</Button>
+      {!busy && progress.left.length > 0 && (
+        <>
+          {progress.done > 0 && <Imported result={progress} />}
+          <Notice tone="error" alert>{t.left(progress.left.length)} {progress.problem && explain(progress.problem)} {t.again}</Notice>
+        </>
+      )}
+      <Button type="submit" tone="primary" busy={busy} disabled={keys.length === 0}>{t.add(open.length)}</Button>
     </form>
   );
 }

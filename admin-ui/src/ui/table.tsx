@@ -1,10 +1,11 @@
-// Tables that become cards where the page is narrow.
+// Tables that become cards where the page is narrow. Of a long one only the rows near the window are in the document.
 import type { ComponentChildren } from 'preact';
 import { number } from '../format.ts';
 import { common } from '../texts/common.ts';
 import { Button } from './button.tsx';
 import { Select } from './fields.tsx';
 import { Icon } from './icons.tsx';
+import { useRowWindow } from './row-window.ts';
 
 export type Column<T> = {
   /** Also what `sort` is called. */
@@ -39,6 +40,7 @@ type Props<T> = {
 
 export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sort, onSort, selected, onSelect, empty, busy }: Props<T>) {
   const t = common();
+  const near = useRowWindow(rows.length);
   if (rows.length === 0 && empty) return <>{empty}</>;
   const keys = rows.map(rowKey);
   const picked = selected ? keys.filter((key) => selected.has(key)).length : 0;
@@ -58,10 +60,10 @@ export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sor
         </div>
       )}
       {/* The roles are said again because `display: block` of the cards would take them away. */}
-      <table role="table" class="table">
+      <table role="table" class="table" aria-rowcount={rows.length + 1}>
         <caption class="unseen">{caption}</caption>
         <thead role="rowgroup">
-          <tr role="row">
+          <tr role="row" aria-rowindex={1}>
             {selected && (
               <th role="columnheader" scope="col" class="pick">
                 <input type="checkbox" aria-label={t.selectAll} checked={picked > 0 && picked === keys.length} ref={(element) => { if (element) element.indeterminate = picked > 0 && picked < keys.length; }} onChange={(event) => toggle(keys, event.currentTarget.checked)} />
@@ -84,11 +86,13 @@ export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sor
             })}
           </tr>
         </thead>
-        <tbody role="rowgroup">
-          {rows.map((row, at) => {
+        <tbody role="rowgroup" ref={near.body}>
+          {near.above > 0 && <tr key="above" class="gap" aria-hidden="true"><td style={{ height: `${near.above}px` }} /></tr>}
+          {rows.slice(near.from, near.to).map((row, place) => {
+            const at = near.from + place;
             const key = keys[at] ?? '';
             return (
-              <tr key={key} role="row" class={selected?.has(key) ? 'selected' : ''}>
+              <tr key={key} role="row" aria-rowindex={at + 2} class={selected?.has(key) ? 'selected' : ''}>
                 {selected && (
                   <td role="cell" class="pick">
                     <input type="checkbox" aria-label={t.select(rowName(row))} checked={selected.has(key)} onChange={(event) => toggle([key], event.currentTarget.checked)} />
@@ -102,6 +106,7 @@ export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sor
               </tr>
             );
           })}
+          {near.below > 0 && <tr key="below" class="gap" aria-hidden="true"><td style={{ height: `${near.below}px` }} /></tr>}
         </tbody>
       </table>
     </div>

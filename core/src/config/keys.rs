@@ -141,6 +141,34 @@ impl KeyPatch {
     }
 }
 
+/// Many keys, on or off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySwitch {
+    /// Row ids.
+    pub ids: Vec<String>,
+    /// On or off.
+    pub enabled: bool,
+}
+
+impl KeySwitch {
+    /// Reads `{ids, enabled}`.
+    ///
+    /// # Errors
+    /// Names the field that is missing, unknown or wrong.
+    pub fn parse(body: &Map<String, Value>) -> Result<Self, FieldError> {
+        let mut fields = Fields::new(body);
+        let missing = || FieldError::new("ids", "must hold at least one id");
+        let ids = ids(&mut fields, BULK_IDS)?.ok_or_else(missing)?;
+        if !body.contains_key("enabled") {
+            return Err(FieldError::new("enabled", "must be true or false"));
+        }
+        let mut enabled = false;
+        fields.flag("enabled", &mut enabled)?;
+        fields.finish()?;
+        Ok(Self { ids, enabled })
+    }
+}
+
 /// Which keys a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chosen {

@@ -71,17 +71,62 @@ pub const KEY_ORDERS: [&str; 11] = [
     "last_used_at",
 ];
 
-/// What a list of keys is asked for.
+/// Which keys a list is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyQuery {
+pub struct KeyFilter {
     /// Only this provider.
     pub provider: Option<String>,
     /// Only this state, one of [`KEY_STATES`].
     pub status: Option<String>,
     /// Only this quota group.
     pub group: Option<String>,
+    /// Only quota groups whose names begin so, whatever the case (ASCII).
+    pub group_prefix: Option<String>,
     /// A text within label, masked key or group, whatever its case (ASCII), or the beginning of an id.
     pub search: Option<String>,
+}
+
+impl KeyFilter {
+    /// Takes a parameter; `false` when it is no filter.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
+        match name {
+            "provider" => self.provider = Some(short(name, value)?),
+            "group" => self.group = Some(short(name, value)?),
+            "group_prefix" => self.group_prefix = Some(short(name, value)?),
+            "q" => self.search = Some(short(name, value)?.to_ascii_lowercase()),
+            "status" => {
+                let state = KEY_STATES.iter().find(|state| **state == value);
+                let wrong = || FieldError::new(name, format!("must be one of {}", KEY_STATES.join(", ")));
+                self.status = Some((*state.ok_or_else(wrong)?).to_owned());
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads the parameters of a call that takes nothing else. An empty value is none.
+    ///
+    /// # Errors
+    /// Names the parameter that is unknown or wrong.
+    pub fn parse<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, FieldError> {
+        let mut filter = Self::default();
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            if !filter.take(name, value)? {
+                return Err(unknown(name));
+            }
+        }
+        Ok(filter)
+    }
+}
+
+/// What a list of keys is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Which keys.
+    pub filter: KeyFilter,
     /// One of [`KEY_ORDERS`], and whether it goes down.
     pub order: Option<(&'static str, bool)>,
     /// The page.
@@ -96,35 +141,80 @@ impl KeyQuery {
     pub fn parse<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, FieldError> {
         let mut query = Self::default();
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
-            match name {
-                "provider" => query.provider = Some(short(name, value)?),
-                "group" => query.group = Some(short(name, value)?),
-                "q" => query.search = Some(short(name, value)?.to_ascii_lowercase()),
-                "status" => {
-                    let state = KEY_STATES.iter().find(|state| **state == value);
-                    let wrong = || FieldError::new(name, format!("must be one of {}", KEY_STATES.join(", ")));
-                    query.status = Some((*state.ok_or_else(wrong)?).to_owned());
-                }
-                "sort" => {
-                    let (down, by) = value.strip_prefix('-').map_or((false, value), |by| (true, by));
-                    let order = KEY_ORDERS.iter().find(|order| **order == by);
-                    let wrong = || {
-                        FieldError::new(
-                            name,
-                            format!("must be one of {}, or with a - before", KEY_ORDERS.join(", ")),
-                        )
-                    };
-                    query.order = Some((order.ok_or_else(wrong)?, down));
-                }
-                _ => {
-                    if !query.page.take(name, value)? {
-                        return Err(FieldError::new(name, "is not a parameter of this call"));
-                    }
-                }
+            if name == "sort" {
+                let (down, by) = value.strip_prefix('-').map_or((false, value), |by| (true, by));
+                let order = KEY_ORDERS.iter().find(|order| **order == by);
+                let wrong = || {
+                    FieldError::new(
+                        name,
+                        format!("must be one of {}, or with a - before", KEY_ORDERS.join(", ")),
+                    )
+                };
+                query.order = Some((order.ok_or_else(wrong)?, down));
+            } else if !query.filter.take(name, value)? && !query.page.take(name, value)? {
+                return Err(unknown(name));
             }
         }
         Ok(query)
     }
+}
+
+/// What a list of tokens is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenQuery {
+    /// A text within name or masked token, whatever its case (ASCII), or the beginning of an id.
+    pub search: Option<String>,
+    /// The page.
+    pub page: Page,
+}
+
+impl TokenQuery {
+    /// Reads the query's parameters. An empty value is none.
+    ///
+    /// # Errors
+    /// Names the parameter that is unknown or wrong.
+    pub fn parse<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, FieldError> {
+        let mut query = Self::default();
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            if name == "q" {
+                query.search = Some(short(name, value)?.to_ascii_lowercase());
+            } else if !query.page.take(name, value)? {
+                return Err(unknown(name));
+            }
+        }
+        Ok(query)
+    }
+}
+
+/// What `GET /api/keys/groups` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupQuery {
+    /// What the names begin with.
+    pub prefix: String,
+    /// How many at most.
+    pub limit: u64,
+}
+
+impl GroupQuery {
+    /// Reads the query's parameters. An empty value is none.
+    ///
+    /// # Errors
+    /// Names the parameter that is unknown or wrong.
+    pub fn parse<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, FieldError> {
+        let mut query = Self { prefix: String::new(), limit: 20 };
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            match name {
+                "q" => query.prefix = short(name, value)?,
+                "limit" => query.limit = number(name, value, PAGE_SIZE_MAX)?,
+                _ => return Err(unknown(name)),
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn unknown(name: &str) -> FieldError {
+    FieldError::new(name, "is not a parameter of this call")
 }
 
 fn short(name: &str, value: &str) -> Result<String, FieldError> {
@@ -165,10 +255,10 @@ mod tests {
             ("group", ""),
         ])
         .unwrap();
-        assert_eq!(query.search.as_deref(), Some("abc"));
-        assert_eq!(query.status.as_deref(), Some("invalid"));
+        assert_eq!(query.filter.search.as_deref(), Some("abc"));
+        assert_eq!(query.filter.status.as_deref(), Some("invalid"));
         assert_eq!(query.order, Some(("requests", true)));
-        assert_eq!(query.group, None);
+        assert_eq!(query.filter.group, None);
         assert_eq!(query.page.offset(), 100);
     }
 
@@ -187,6 +277,19 @@ mod tests {
         ] {
             assert_eq!(parsed(&[(name, value)]).unwrap_err().field, name, "{value}");
         }
+    }
+
+    #[test]
+    fn each_list_takes_its_own_parameters_and_names_others() {
+        let filter = KeyFilter::parse([("group_prefix", "Acme"), ("q", "")].into_iter()).unwrap();
+        assert_eq!((filter.group_prefix.as_deref(), filter.search), (Some("Acme"), None));
+        assert_eq!(KeyFilter::parse([("page", "2")].into_iter()).unwrap_err().field, "page");
+        let tokens = TokenQuery::parse([("q", "Web_50%"), ("page", "2")].into_iter()).unwrap();
+        assert_eq!((tokens.search.as_deref(), tokens.page.page), (Some("web_50%"), 2));
+        assert_eq!(TokenQuery::parse([("sort", "name")].into_iter()).unwrap_err().field, "sort");
+        let groups = GroupQuery::parse([("q", "Ac")].into_iter()).unwrap();
+        assert_eq!((groups.prefix.as_str(), groups.limit), ("Ac", 20));
+        assert_eq!(GroupQuery::parse([("limit", "201")].into_iter()).unwrap_err().field, "limit");
     }
 
     #[test]

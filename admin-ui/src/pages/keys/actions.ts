@@ -1,15 +1,12 @@
 // What is done to keys, with what is said of it.
 import { api, ApiError } from '../../api.ts';
-import { explain } from '../../errors.ts';
-import { number } from '../../format.ts';
+import { common } from '../../texts/common.ts';
 import type { Key } from '../../types.ts';
 import { confirm, toast } from '../../ui/index.ts';
+import type { BulkTask } from './bulk-dialog.tsx';
 import { nameOf } from './query.ts';
-import { texts } from './texts.ts';
+import { texts, type KeyTexts } from './texts.ts';
 import type { TestResult } from './types.ts';
-
-/** Calls of one kind that run at the same time. */
-const AT_ONCE = 4;
 
 export const patchKey = (id: string, change: Partial<Pick<Key, 'label' | 'group' | 'weight' | 'enabled'>>) => api.patch<Key>(`/api/keys/${encodeURIComponent(id)}`, change);
 
@@ -25,27 +22,40 @@ export async function setEnabled(row: Key, enabled: boolean, done: (row: Key) =>
   }
 }
 
-/** The same for many; gives the new rows of those that changed. */
-export async function setManyEnabled(rows: Key[], enabled: boolean): Promise<Key[]> {
-  const t = texts();
-  const wanted = rows.filter((row) => row.enabled !== enabled);
-  const changed: Key[] = [];
-  let failed = 0;
-  let why = '';
-  const queue = [...wanted];
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (let row = queue.shift(); row; row = queue.shift()) {
-      try {
-        changed.push(await patchKey(row.id, { enabled }));
-      } catch (error) {
-        failed += 1;
-        why = error instanceof ApiError ? explain(error) : String(error);
-      }
-    }
-  }));
-  if (failed > 0) toast.error(t.someFailed(number(changed.length), number(failed), why));
-  else toast.ok((enabled ? t.manyResumed : t.manyPaused)(changed.length));
-  return changed;
+/** Switches many on or off. */
+export const switchTask = (t: KeyTexts, ids: string[], enabled: boolean): BulkTask => ({
+  title: enabled ? t.bulk.resume(ids.length) : t.bulk.pause(ids.length),
+  ids,
+  call: async (piece) => (await api.post<{ changed: number }>('/api/keys/enable', { ids: piece, enabled })).changed,
+  said: (changed, unchanged) => [(enabled ? t.manyResumed : t.manyPaused)(changed), unchanged > 0 ? t.bulk.unchanged(unchanged) : ''].filter(Boolean).join(' '),
+});
+
+/** One quota group for many, or each a group of its own. */
+export const groupTask = (t: KeyTexts, ids: string[], group: string | null): BulkTask => ({
+  title: t.grouping.title(ids.length),
+  ids,
+  call: async (piece) => (await api.post<{ changed: number }>('/api/keys/group', { ids: piece, group })).changed,
+  said: (changed, unchanged) => [t.grouping.done(changed), unchanged > 0 ? t.bulk.unchanged(unchanged) : ''].filter(Boolean).join(' '),
+});
+
+/** Deletes many; those of the environment stay. */
+export const deleteTask = (t: KeyTexts, ids: string[]): BulkTask => ({
+  title: t.deleting.many(ids.length),
+  ids,
+  call: async (piece) => (await api.post<{ deleted: number }>('/api/keys/delete', { ids: piece })).deleted,
+  said: (changed, unchanged) => [t.deleting.done(changed), unchanged > 0 ? t.bulk.stayed(unchanged) : ''].filter(Boolean).join(' '),
+});
+
+/** Does what one call does, and says what came of it. True when something may have changed. */
+export async function atOnce(task: BulkTask): Promise<boolean> {
+  try {
+    const changed = await task.call(task.ids);
+    toast.ok(task.said(changed, task.ids.length - changed));
+    return true;
+  } catch (error) {
+    toast.error(error);
+    return false;
+  }
 }
 
 /** Tests one key and says what came of it. */
@@ -71,23 +81,18 @@ export async function deleteKey(row: Key): Promise<boolean> {
   }
 }
 
-/** Asks and deletes those of `rows` that do not come from the environment. True when something may have gone. */
-export async function deleteKeys(rows: Key[]): Promise<boolean> {
+/** Asks whether to delete these; `named` are those whose names are known. Gives the ids to delete. */
+export async function askDelete(ids: string[], named: Key[]): Promise<string[] | null> {
   const t = texts().deleting;
-  const own = rows.filter((row) => row.source !== 'env');
-  const stay = rows.length - own.length;
+  const env = new Set(named.filter((row) => row.source === 'env').map(({ id }) => id));
+  const own = ids.filter((id) => !env.has(id));
   if (own.length === 0) {
     toast.error(t.envMany);
-    return false;
+    return null;
   }
-  const text = stay > 0 ? `${t.oneText} ${t.envStay(stay)}` : t.oneText;
-  if (!(await confirm({ title: t.many(own.length), text, items: own.map(nameOf), action: t.action(own.length) }))) return false;
-  try {
-    const { deleted } = await api.post<{ deleted: number }>('/api/keys/delete', { ids: own.map(({ id }) => id) });
-    toast.ok(t.done(deleted));
-    return true;
-  } catch (error) {
-    toast.error(error);
-    return false;
-  }
+  const text = env.size > 0 ? `${t.oneText} ${t.envStay(env.size)}` : t.oneText;
+  const items = named.filter(({ id }) => !env.has(id)).map(nameOf).slice(0, 10);
+  const more = own.length - items.length;
+  const question = { title: t.many(own.length), text, items: more > 0 ? [...items.slice(0, 9), common().andMore(more + Math.max(0, items.length - 9))] : items, action: t.action(own.length) };
+  return (await confirm(question)) ? own : null;
 }

@@ -34,7 +34,7 @@ export function columns(t: KeyTexts, actions: RowActions): Column<Key>[] {
       id: 'group', label: names.group, sortable: true,
       render: (row) => {
         const { group } = row;
-        return group === null ? <span class="quiet">{t.own}</span> : <button type="button" class="keys-group" title={t.filterGroup(named(group))} onClick={() => filter({ group })}><Typed>{group}</Typed></button>;
+        return group === null ? <span class="quiet">{t.own}</span> : <button type="button" class="keys-group" title={t.filterGroup(named(group))} onClick={() => filter({ group, groups: null })}><Typed>{group}</Typed></button>;
       },
     },
     { id: 'weight', label: names.weight, sortable: true, end: true, render: (row) => number(row.weight) },

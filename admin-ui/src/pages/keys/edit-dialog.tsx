@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { api, ApiError } from '../../api.ts';
+import { ApiError } from '../../api.ts';
 import { explain } from '../../errors.ts';
 import { common } from '../../texts/common.ts';
 import type { Key } from '../../types.ts';
@@ -52,8 +52,8 @@ export function EditDialog({ row, onSaved, onClose }: { row: Key; onSaved: (row:
   );
 }
 
-/** One quota group for many keys. */
-export function GroupDialog({ ids, onDone, onClose }: { ids: string[]; onDone: () => void; onClose: () => void }) {
+/** One quota group for many keys: asks for its name. */
+export function GroupDialog({ count, onGroup, onClose }: { count: number; onGroup: (group: string | null) => Promise<boolean>; onClose: () => void }) {
   const t = texts();
   const [group, setGroup] = useState('');
   const [problem, setProblem] = useState('');
@@ -63,21 +63,10 @@ export function GroupDialog({ ids, onDone, onClose }: { ids: string[]; onDone: (
     if (busy) return;
     if ([...group].length > MOST.name) return setProblem(t.tooLong(MOST.name));
     setBusy(true);
-    setProblem('');
-    try {
-      const { changed } = await api.post<{ changed: number }>('/api/keys/group', { ids, group: group.trim() || null });
-      toast.ok(t.grouping.done(changed));
-      onDone();
-      onClose();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setProblem(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    if (!(await onGroup(group.trim() || null))) setBusy(false);
   };
   return (
-    <Dialog title={t.grouping.title(ids.length)} onClose={onClose}>
+    <Dialog title={t.grouping.title(count)} onClose={onClose}>
       <form class="form" onSubmit={save} noValidate>
         <p>{t.grouping.text}</p>
         <GroupField autofocus hint="" value={group} error={problem || undefined} onValue={(value) => { setGroup(value); setProblem(''); }} />

@@ -2,7 +2,7 @@
 import { number } from '../../format.ts';
 import { Field } from '../../ui/index.ts';
 import { GROUPS_LIST } from './parts.tsx';
-import { MOST } from './query.ts';
+import { MOST, suggestGroups } from './query.ts';
 import { texts, type KeyTexts } from './texts.ts';
 
 export type Fields = { label: string; group: string; weight: string };
@@ -24,7 +24,7 @@ export const valuesOf = ({ label, group, weight }: Fields) => ({ label: label.tr
 
 export const GroupField = ({ label, hint, value, error, onValue, autofocus }: { label?: string; hint?: string; value: string; error?: string | undefined; onValue: (value: string) => void; autofocus?: boolean }) => {
   const t = texts().adding;
-  return <Field label={label ?? t.group} hint={hint ?? t.groupHint} error={error} value={value} onValue={onValue} list={GROUPS_LIST} autocomplete="off" {...(autofocus ? { autofocus } : {})} />;
+  return <Field label={label ?? t.group} hint={hint ?? t.groupHint} error={error} value={value} onValue={(text) => { suggestGroups(text); onValue(text); }} list={GROUPS_LIST} autocomplete="off" {...(autofocus ? { autofocus } : {})} />;
 };
 
 export function KeyFields({ fields, wrong, onFields, autofocus = false }: { fields: Fields; wrong: Wrong; onFields: (fields: Fields) => void; autofocus?: boolean }) {

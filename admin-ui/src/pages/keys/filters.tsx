@@ -1,45 +1,18 @@
 // Search, state and group of the list; all of it is in the address.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api, ApiError } from '../../api.ts';
 import { number } from '../../format.ts';
 import { usePoll } from '../../live.ts';
 import { href, route } from '../../router.ts';
 import type { KeyStatus } from '../../types.ts';
-import { Field } from '../../ui/index.ts';
+import { SearchField } from '../../ui/index.ts';
 import { GROUPS_LIST } from './parts.tsx';
-import { filter, MOST, STATUSES, type ListQuery } from './query.ts';
+import { filter, MOST, seenGroups, STATUSES, suggestGroups, type ListQuery } from './query.ts';
 import { texts } from './texts.ts';
 
-/** After the last keystroke. */
-const TYPING_MS = 300;
 const EACH_MS = 30_000;
 
 type Counts = Partial<Record<KeyStatus | 'total', number>>;
-
-/** A field whose text goes into the address when typing rests. */
-function Typing({ name, label, placeholder, value, most, list }: { name: 'q' | 'group'; label: string; placeholder: string; value: string; most: number; list?: string }) {
-  const t = texts();
-  const [text, setText] = useState(value);
-  const sent = useRef(value);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => {
-    // The address changed by something else: a link, the history, "Clear filters".
-    if (value !== sent.current) setText(value);
-    sent.current = value;
-  }, [value]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  const long = [...text].length > most;
-  const change = (next: string) => {
-    setText(next);
-    clearTimeout(timer.current);
-    if ([...next].length > most) return;
-    timer.current = setTimeout(() => {
-      sent.current = next.trim();
-      filter({ [name]: next.trim() || null });
-    }, TYPING_MS);
-  };
-  return <Field label={label} hideLabel type="search" placeholder={placeholder} value={text} error={long ? t.tooLong(most) : null} autocomplete="off" spellcheck={false} onValue={change} {...(list ? { list } : {})} />;
-}
 
 export function Filters({ query, refresh }: { query: ListQuery; /** Another number counts anew. */ refresh: number }) {
   const t = texts();
@@ -56,6 +29,8 @@ export function Filters({ query, refresh }: { query: ListQuery; /** Another numb
     if (refresh > 0 && !absent) void counts.reload();
   }, [refresh]);
   const link = (status: KeyStatus | null) => href('keys', { ...Object.fromEntries(route.value.query), status, page: null, id: null });
+  /** A name that was picked is meant whole; one that is typed may go on. */
+  const group = (text: string, picked: boolean) => (picked && seenGroups.peek().includes(text) ? filter({ group: text, groups: null }) : filter({ group: null, groups: text || null }));
   const count = (of: KeyStatus | 'total') => counts.data?.[of];
   return (
     <div class="keys-filters" role="search" aria-label={t.filters}>
@@ -71,8 +46,8 @@ export function Filters({ query, refresh }: { query: ListQuery; /** Another numb
           );
         })}
       </nav>
-      <div class="keys-search"><Typing name="q" label={t.search} placeholder={t.searchHint} value={query.q} most={MOST.search} /></div>
-      <div class="keys-group-filter"><Typing name="group" label={t.groupFilter} placeholder={t.groupFilter} value={query.group} most={MOST.name} list={GROUPS_LIST} /></div>
+      <div class="keys-search"><SearchField label={t.search} placeholder={t.searchHint} value={query.q} most={MOST.search} onRest={(q) => filter({ q: q || null })} /></div>
+      <div class="keys-group-filter"><SearchField label={t.groupFilter} placeholder={t.groupStarts} value={query.group || query.groups} most={MOST.name} list={GROUPS_LIST} onTyped={suggestGroups} onRest={group} /></div>
     </div>
   );
 }

@@ -1,13 +1,15 @@
 // The pool's keys. Only the page of the list that is shown is ever held here; filters, order and page are the server's.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api } from '../../api.ts';
+import { PIECE } from '../../bulk.ts';
 import { usePoll } from '../../live.ts';
 import { route, setParams } from '../../router.ts';
 import { common } from '../../texts/common.ts';
 import type { Key, Paged } from '../../types.ts';
 import { Age, Button, Empty, Failed, Page, Pager, Select, Skeleton, Table, toast } from '../../ui/index.ts';
-import { afterTest, deleteKey, deleteKeys, setEnabled, testKey } from './actions.ts';
+import { afterTest, askDelete, atOnce, deleteKey, deleteTask, groupTask, setEnabled, switchTask, testKey } from './actions.ts';
 import { AddDialog } from './add-dialog.tsx';
+import { BulkDialog, type BulkTask } from './bulk-dialog.tsx';
 import { columns } from './columns.tsx';
 import { DeadDialog, EnvDialog } from './delete-dialogs.tsx';
 import { Detail } from './detail.tsx';
@@ -15,7 +17,7 @@ import { EditDialog, GroupDialog } from './edit-dialog.tsx';
 import { ExportDialog } from './export-dialog.tsx';
 import { Filters } from './filters.tsx';
 import { GroupNames } from './parts.tsx';
-import { listQuery, nameOf, noteGroups, PER_PAGE } from './query.ts';
+import { filtersOf, listQuery, nameOf, noteGroups, PER_PAGE } from './query.ts';
 import { Selection } from './selection.tsx';
 import { SuggestionsDialog, type Suggestions } from './suggestions.tsx';
 import { TestDialog } from './test-dialog.tsx';
@@ -30,6 +32,7 @@ type Open =
   | { what: 'add' | 'export' | 'suggestions' | 'dead' }
   | { what: 'test'; ids: string[] | null; total: number }
   | { what: 'group'; ids: string[] }
+  | { what: 'bulk'; task: BulkTask }
   | { what: 'edit' | 'env'; row: Key };
 
 /** Loads anew when the first of the shown states has ended. */
@@ -47,7 +50,7 @@ export default function Keys() {
   const t = texts();
   const params = route.value.query;
   const query = listQuery(params);
-  const asked = { status: query.status, group: query.group, q: query.q, sort: query.sort, page: query.page, per_page: query.perPage };
+  const asked = { ...filtersOf(query), sort: query.sort, page: query.page, per_page: query.perPage };
   const wanted = JSON.stringify(asked);
   const list = usePoll(async (signal) => ({ ...(await api.get<Paged<Key>>('/api/keys', asked, signal)), wanted }), EACH_MS, [wanted]);
   const suggestions = usePoll((signal) => api.get<Suggestions>('/api/keys/suggestions', {}, signal), SUGGESTIONS_MS);
@@ -56,13 +59,18 @@ export default function Keys() {
   const [busy, setBusy] = useState<ReadonlyMap<string, 'test' | 'enabled'>>(new Map());
   const [changes, setChanges] = useState(0);
   const [counting, setCounting] = useState(false);
+  const [changing, setChanging] = useState<'all' | 'pause' | 'resume' | null>(null);
 
   const items = list.data?.items;
   const total = list.data?.total ?? 0;
   const id = params.get('id');
-  const filtered = query.status !== null || query.group !== '' || query.q !== '';
+  const filtered = query.status !== null || query.group !== '' || query.groups !== '' || query.q !== '';
   const picked = useMemo(() => (items ?? []).filter((row) => selected.has(row.id)), [items, selected]);
-  useEffect(() => setSelected(new Set()), [query.status, query.group, query.q, query.page, query.perPage]);
+  useEffect(() => setSelected(new Set()), [query.status, query.group, query.groups, query.q, query.page, query.perPage]);
+  useEffect(() => {
+    // Of a selection within this page, what is not there any more is selected no longer; one beyond it is left as it is.
+    if (items && selected.size <= items.length && picked.length < selected.size) setSelected(new Set(picked.map((row) => row.id)));
+  }, [items]);
   useEffect(() => noteGroups(items ?? []), [items]);
   useEndings(items, list.reload);
   useEffect(() => {
@@ -115,6 +123,38 @@ export default function Keys() {
       setCounting(false);
     }
   };
+  /** Selects what the filters leave, on all pages. */
+  const selectAll = async () => {
+    setChanging('all');
+    try {
+      setSelected(new Set((await api.get<{ ids: string[] }>('/api/keys/ids', filtersOf(query))).ids));
+    } catch (error) {
+      toast.error(error);
+    } finally {
+      setChanging(null);
+    }
+  };
+  /** What one call can do is done in place; more is shown while it goes on. True when it was done in place. */
+  const change = async (task: BulkTask): Promise<boolean> => {
+    if (task.ids.length > PIECE) {
+      setOpen({ what: 'bulk', task });
+      return false;
+    }
+    const done = await atOnce(task);
+    if (done) reload();
+    return done;
+  };
+  const ids = [...selected];
+  const enable = async (enabled: boolean) => {
+    setChanging(enabled ? 'resume' : 'pause');
+    const wanted = picked.length === ids.length ? picked.filter((row) => row.enabled !== enabled).map((row) => row.id) : ids;
+    await change(switchTask(t, wanted, enabled));
+    setChanging(null);
+  };
+  const removeMany = async () => {
+    const own = await askDelete(ids, picked);
+    if (own) await change(deleteTask(t, own));
+  };
   const cols = columns(t, { busy, test: (row) => void test(row), toggle: (row) => void during(row, 'enabled', () => setEnabled(row, !row.enabled, put)), edit: (row) => setOpen({ what: 'edit', row }), remove: (row) => void remove(row) });
   const sort = { by: query.sort.replace(/^-/, ''), down: query.sort.startsWith('-') };
   const suggested = suggestions.data?.items.length ?? 0;
@@ -138,10 +178,10 @@ export default function Keys() {
             selected={selected} onSelect={setSelected} busy={list.data?.wanted !== wanted}
             empty={nothing
               ? <Empty icon="keys" title={t.empty} actions={<Button tone="primary" icon="plus" onClick={() => setOpen({ what: 'add' })}>{t.add}</Button>}>{t.emptyText}</Empty>
-              : <Empty icon="search" title={t.noMatch} actions={<Button onClick={() => setParams({ status: null, group: null, q: null, page: null })}>{t.clear}</Button>} />} />
-          {picked.length > 0 && (
-            <Selection rows={picked} onRows={(rows) => put(...rows)} onTest={() => setOpen({ what: 'test', ids: picked.map((row) => row.id), total: picked.length })} onGroup={() => setOpen({ what: 'group', ids: picked.map((row) => row.id) })}
-              onDelete={() => void deleteKeys(picked).then((gone) => gone && reload())} onClear={() => setSelected(new Set())} />
+              : <Empty icon="search" title={t.noMatch} actions={<Button onClick={() => setParams({ status: null, group: null, groups: null, q: null, page: null })}>{t.clear}</Button>} />} />
+          {ids.length > 0 && (
+            <Selection rows={picked} count={ids.length} total={total} busy={changing} onAll={() => void selectAll()} onEnable={(enabled) => void enable(enabled)}
+              onTest={() => setOpen({ what: 'test', ids, total: ids.length })} onGroup={() => setOpen({ what: 'group', ids })} onDelete={() => void removeMany()} onClear={() => setSelected(new Set())} />
           )}
           {total > PER_PAGE[0] && (
             <div class="keys-foot">
@@ -157,7 +197,8 @@ export default function Keys() {
       {open?.what === 'env' && <EnvDialog row={open.row} onRow={put} onClose={close} />}
       {open?.what === 'dead' && <DeadDialog onDone={reload} onClose={close} />}
       {open?.what === 'export' && <ExportDialog onClose={close} />}
-      {open?.what === 'group' && <GroupDialog ids={open.ids} onDone={reload} onClose={close} />}
+      {open?.what === 'group' && <GroupDialog count={open.ids.length} onGroup={async (group) => { const done = await change(groupTask(t, open.ids, group)); if (done) close(); return done; }} onClose={close} />}
+      {open?.what === 'bulk' && <BulkDialog task={open.task} onChange={reload} onClose={close} />}
       {open?.what === 'suggestions' && <SuggestionsDialog list={suggestions} onGrouped={reload} onClose={close} />}
       {open?.what === 'test' && <TestDialog ids={open.ids} total={open.total} onResult={(result) => list.set((now) => now && { ...now, items: now.items.map((row) => (row.id === result.id ? afterTest(row, result) : row)) })} onClose={() => { close(); reload(); }} />}
     </Page>

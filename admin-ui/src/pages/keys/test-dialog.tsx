@@ -75,7 +75,7 @@ export function TestDialog({ ids, total, onResult, onClose }: Props) {
         <>
           <Progress label={phase === 'running' ? t.running : t.summary(number(state.tested))} share={state.total > 0 ? Math.min(1, handled / state.total) : 1} text={`${number(handled)} / ${number(Math.max(state.total, handled))}`} />
           <p class="unseen" role="status">{phase === 'running' ? '' : t.summary(number(state.tested))}</p>
-          {problem && <Notice tone="error" alert>{t.broke(number(handled))} {explain(problem)}</Notice>}
+          {problem && <Notice tone="error" alert>{t.broke(number(handled), number(Math.max(state.total, handled)))} {explain(problem)}</Notice>}
           {phase === 'stopped' && !problem && <Notice tone="info" alert>{t.stopped}</Notice>}
           <div class="row">{outcomes.map(([outcome, count]) => <OutcomeBadge key={outcome} outcome={outcome} count={count} />)}</div>
           {phase === 'done' && state.tested > 0 && state.outcomes.ok === state.tested && <Notice tone="ok">{t.none}</Notice>}

@@ -1,10 +1,11 @@
 // Tests of many keys, in pieces that the Worker can do on every plan; results are told as they come.
 import { api, ApiError, problemOf, reach, session } from '../../api.ts';
-import type { Key, Paged } from '../../types.ts';
 import type { StreamedResult, TestOutcome } from './types.ts';
 
 /** Keys of one call: each takes a request upstream, of which the free plan allows 50. */
 export const PIECE = 40;
+/** After so many pieces in a row that failed the test stops. */
+const IN_A_ROW = 3;
 /** Results kept by name: those that are not well. */
 export const KEPT = 200;
 
@@ -41,23 +42,9 @@ async function piece(ids: string[], signal: AbortSignal, onResult: (result: Stre
   if (!whole) throw new ApiError(0, 'unreachable', '');
 }
 
-/** Ids in pieces: those given, or all that there are, read page by page in the order in which they were added. */
-async function* pieces(ids: string[] | null, tested: ReadonlySet<string>, signal: AbortSignal): AsyncGenerator<string[]> {
-  if (ids) {
-    const open = ids.filter((id) => !tested.has(id));
-    for (let at = 0; at < open.length; at += PIECE) yield open.slice(at, at + PIECE);
-    return;
-  }
-  for (let page = 1; ; page += 1) {
-    const { items, total } = await api.get<Paged<Key>>('/api/keys', { sort: 'created_at', page, per_page: PIECE }, signal);
-    const open = items.map(({ id }) => id).filter((id) => !tested.has(id));
-    if (open.length > 0) yield open;
-    if (items.length === 0 || page * PIECE >= total) return;
-  }
-}
-
 /**
- * Goes on from `from`; `tested` holds the ids that are done and grows, so that a run that broke off can go on.
+ * Goes on from `from`; `tested` holds the ids that are done and grows, so that a run that broke off can go on. A piece
+ * that fails does not hold up the others; what it said is thrown at the end.
  * @param ids null for all
  */
 export async function testMany(ids: string[] | null, from: TestState, tested: Set<string>, signal: AbortSignal, onState: (now: TestState) => void, onResult: (result: StreamedResult) => void): Promise<void> {
@@ -76,16 +63,30 @@ export async function testMany(ids: string[] | null, from: TestState, tested: Se
     onState(now);
     onResult(result);
   };
-  for await (const part of pieces(ids, tested, signal)) {
+  const all = ids ?? (await api.get<{ ids: string[] }>('/api/keys/ids', {}, signal)).ids;
+  const open = all.filter((id) => !tested.has(id));
+  now = { ...now, total: now.tested + now.gone + open.length };
+  onState(now);
+  let problem: unknown;
+  let failures = 0;
+  for (let at = 0; at < open.length; at += PIECE) {
+    const part = open.slice(at, at + PIECE);
     try {
       await piece(part, signal, take);
+      failures = 0;
     } catch (error) {
-      // None of them is there any more.
-      if (!(error instanceof ApiError && error.status === 404)) throw error;
+      // With 404 none of them is there any more.
+      if (!(error instanceof ApiError && error.status === 404)) {
+        problem = error;
+        failures += 1;
+        if (signal.aborted || failures >= IN_A_ROW || session.peek() === 'out') break;
+        continue;
+      }
     }
     const gone = part.filter((id) => !tested.has(id));
     for (const id of gone) tested.add(id);
     now = { ...now, gone: now.gone + gone.length };
     onState(now);
   }
+  if (problem !== undefined) throw problem;
 }

@@ -6,12 +6,15 @@ import { named } from '../../named.ts';
 import { href, route, setParams } from '../../router.ts';
 import { common } from '../../texts/common.ts';
 import type { Models, NewToken, Paged, Token } from '../../types.ts';
-import { Age, Badge, Button, confirm, Empty, Failed, Icon, Page, Pager, Skeleton, Table, toast, Typed, type Column, type IconName } from '../../ui/index.ts';
+import { Age, Badge, Button, confirm, Empty, Failed, Icon, Page, Pager, SearchField, Skeleton, Table, toast, Typed, type Column, type IconName } from '../../ui/index.ts';
 import { Made, TokenForm } from './dialog.tsx';
 import { LIMITS, stateOf } from './form.ts';
 import { texts } from './texts.ts';
 
 const PER_PAGE = 50;
+const MOST_SEARCH = 200;
+/** So many tokens are seen at a glance. */
+const SEARCH_FROM = 8;
 const TONES = { active: 'ok', paused: 'off', expired: 'warn' } as const;
 const ICONS = { active: 'ok', paused: 'pause', expired: 'wait' } as const;
 
@@ -35,7 +38,8 @@ export default function Tokens() {
   const t = texts();
   const { query } = route.value;
   const page = Math.max(1, Number.parseInt(query.get('page') ?? '', 10) || 1);
-  const list = usePoll((signal) => api.get<Paged<Token>>('/api/tokens', { page, per_page: PER_PAGE }, signal), 15_000, [page]);
+  const search = (query.get('q') ?? '').slice(0, MOST_SEARCH);
+  const list = usePoll(async (signal) => ({ ...(await api.get<Paged<Token>>('/api/tokens', { q: search, page, per_page: PER_PAGE }, signal)), search }), 15_000, [page, search]);
   const models = usePoll((signal) => api.get<Models>('/api/models', {}, signal), 0);
   const now = useNow(10_000);
   const [form, setForm] = useState<{ token?: Token } | null>(null);
@@ -137,13 +141,19 @@ export default function Tokens() {
     },
   ];
   const create = <Button tone="primary" icon="plus" onClick={() => setForm({})}>{t.create}</Button>;
+  const stale = list.data?.search !== search;
   return (
     <Page title={common().names.tokens} intro={t.intro} actions={<><Age at={list.at} error={list.error} />{create}</>}>
-      {list.error && !list.data && <Failed error={list.error} retry={list.reload} busy={list.busy} />}
+      {list.data && (search !== '' || stale || list.data.total > SEARCH_FROM) && (
+        <div class="tokens-search" role="search" aria-label={common().search}>
+          <SearchField label={common().search} placeholder={t.searchHint} value={search} most={MOST_SEARCH} onRest={(q) => setParams({ q: q || null, page: null })} />
+        </div>
+      )}
+      {list.error && (!list.data || stale) && <Failed error={list.error} retry={list.reload} busy={list.busy} />}
       {list.data ? (
         <section class="card tokens-list">
-          <Table caption={t.caption} columns={columns} rows={list.data.items} rowKey={({ id }) => id} rowName={({ name }) => named(name)}
-            empty={<Empty icon="tokens" title={t.none} actions={<Button icon="plus" onClick={() => setForm({})}>{t.create}</Button>}>{t.noneText}</Empty>} />
+          <Table caption={t.caption} columns={columns} rows={list.data.items} rowKey={({ id }) => id} rowName={({ name }) => named(name)} busy={list.data.search !== search}
+            empty={search !== '' ? <Empty icon="search" title={t.noMatch} actions={<Button onClick={() => setParams({ q: null, page: null })}>{common().clearSearch}</Button>} /> : <Empty icon="tokens" title={t.none} actions={<Button icon="plus" onClick={() => setForm({})}>{t.create}</Button>}>{t.noneText}</Empty>} />
           <Pager page={page} perPage={PER_PAGE} total={list.data.total} onPage={(next) => setParams({ page: next > 1 ? next : null })} />
         </section>
       ) : (
