@@ -115,9 +115,8 @@ for (const [preset, clients, ms] of [['trial', 3, 14_000], ['free', 6, 7_000]]) 
       assert.ok(jain(shares()) >= FAIR, `shares ${shares()}`);
     });
 
-    // Natively it is held: `eager_clients_that_obey_are_served_when_told` in core/src/pool/scenarios/promises.rs.
-    const reached = 'passes most times; one run in some sent 6 of 7 away again at trial limits, not understood yet';
-    test('who comes back when told is served', { todo: reached }, () => {
+    // Natively: core/src/pool/scenarios/returns.rs.
+    test('who comes back when told is served', () => {
       const came = seen.obeyed + seen.refusedAgain;
       assert.ok(seen.refusedAgain <= 0.01 * came, `${seen.refusedAgain} of ${came} were sent away again`);
     });

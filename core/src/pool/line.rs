@@ -201,10 +201,17 @@ impl Line {
         self.promises.ahead(span, models)
     }
 
-    /// What was promised to those who have yet to come for these models until then; who is late is left out.
+    /// What was promised to those who have yet to come until then and may use none but these models; who is late is
+    /// left out.
     #[must_use]
     pub fn coming(&self, span: (u64, u64), models: Mask) -> Promised {
         self.promises.coming(span, models)
+    }
+
+    /// Those models, and those that somebody who was promised something until then may use in their place.
+    #[must_use]
+    pub fn reach(&self, span: (u64, u64), models: Mask) -> Mask {
+        self.promises.reach(span, models)
     }
 
     /// The same of one client token.

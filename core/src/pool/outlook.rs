@@ -2,6 +2,8 @@
 //! holds, worked out once and then asked for many moments.
 
 use super::ask::Try;
+use super::models::Model;
+use super::pick::Need;
 use super::quota::Quota;
 use super::state::Pool;
 
@@ -87,20 +89,29 @@ impl Room {
 impl Pool {
     /// The room for requests that use `expected` tokens each.
     pub(super) fn room(&self, tries: &[Try], now: u64, expected: u64) -> Room {
+        self.room_of(tries.iter().map(|one| (self.models.get(&one.name), one.need)), now, expected)
+    }
+
+    /// The same of any models.
+    pub(super) fn room_of<'a>(
+        &self,
+        models: impl Iterator<Item = (Option<&'a Model>, Need)>,
+        now: u64,
+        expected: u64,
+    ) -> Room {
         let mut room = Room { scale: 1.0, ..Room::default() };
         let count = self.roster.groups.len();
         let step = count.div_ceil(GROUPS).max(1);
         room.scale = step as f64;
-        for one in tries {
-            let model = self.models.get(&one.name);
+        for (model, need) in models {
             let lasts = model.map_or(1_000.0, |model| model.duration).max(1.0);
             for (group, of) in self.roster.groups.iter().enumerate().step_by(step) {
-                if !of.keys.iter().any(|at| self.roster.usable(*at, one.need.provider, now)) {
+                if !of.keys.iter().any(|at| self.roster.usable(*at, need.provider, now)) {
                     continue;
                 }
                 match model.and_then(|model| model.quota(group)) {
-                    Some(quota) if quota.missing_until > now && !one.need.insist => continue,
-                    Some(quota) => quota.rises(now, (expected, one.need.tokens), lasts, &mut room.rises),
+                    Some(quota) if quota.missing_until > now && !need.insist => continue,
+                    Some(quota) => quota.rises(now, (expected, need.tokens), lasts, &mut room.rises),
                     None => {
                         let rise = Rise { level: 1.0, rate: 1.0 / lasts, from: now, back: 0.0, within: 1.0 };
                         room.rises.push(rise);

@@ -64,12 +64,12 @@ impl Calendar {
         }
     }
 
-    fn within(&self, from: u64, (now, until): (u64, u64), models: Mask, kept: f64) -> Promised {
+    fn within(&self, from: u64, (now, until): (u64, u64), part: impl Fn(Mask) -> f64) -> Promised {
         let mut promised = Promised::default();
         let mut all = 0.0;
         for (step, sums) in self.0.range(from / STEP_MS..=until / STEP_MS) {
             for sum in sums {
-                let part = kept * overlap(sum.models, models);
+                let part = part(sum.models);
                 all += part * sum.count as f64;
                 promised.tokens += part * sum.tokens as f64;
             }
@@ -245,24 +245,39 @@ impl Promises {
         lapsed
     }
 
+    fn kept(&self) -> f64 {
+        self.kept.unwrap_or(KEPT)
+    }
+
     /// What was promised until then for those models; of those who may use others as well a part. Not everyone
     /// comes.
     #[must_use]
     pub fn ahead(&self, span: (u64, u64), models: Mask) -> Promised {
-        self.all.within(0, span, models, self.kept.unwrap_or(KEPT))
+        self.all.within(0, span, |of| self.kept() * overlap(of, models))
     }
 
-    /// The same without those who should have come long ago.
+    /// What was promised until then to those who may use none but these models. Who should have come long ago is
+    /// left out.
     #[must_use]
     pub fn coming(&self, span: (u64, u64), models: Mask) -> Promised {
-        self.all.within(span.0.saturating_sub(LATE_MS), span, models, self.kept.unwrap_or(KEPT))
+        let none_but = |of: Mask| if of & !models == 0 { self.kept() } else { 0.0 };
+        self.all.within(span.0.saturating_sub(LATE_MS), span, none_but)
     }
 
-    /// The same of one client token.
+    /// Those models, and all that may be used in place of one of them by somebody who was promised something until
+    /// then.
+    #[must_use]
+    pub fn reach(&self, (now, until): (u64, u64), models: Mask) -> Mask {
+        let steps = self.all.0.range(now.saturating_sub(LATE_MS) / STEP_MS..=until / STEP_MS);
+        let of_some = steps.flat_map(|(_, sums)| sums).filter(|sum| sum.models & models != 0);
+        of_some.fold(models, |reach, sum| reach | sum.models)
+    }
+
+    /// The same as [`Self::ahead`] of one client token.
     #[must_use]
     pub fn own(&self, span: (u64, u64), models: Mask, token: u32) -> Promised {
-        let own = self.own.get(&token).map(|own| own.within(0, span, models, self.kept.unwrap_or(KEPT)));
-        own.unwrap_or_default()
+        let own = self.own.get(&token);
+        own.map(|own| own.within(0, span, |of| self.kept() * overlap(of, models))).unwrap_or_default()
     }
 }
 

@@ -4,9 +4,10 @@ use super::ask::Try;
 use super::breaker::Gate;
 use super::burden::{Burden, WORKED_OUT};
 use super::grant::Wanted;
-use super::line::Place;
+use super::line::{self, Place};
+use super::models::Model;
 use super::outlook::Room;
-use super::pick::Outlook;
+use super::pick::{Need, Outlook};
 use super::promises::Promised;
 use super::protocol::{Given, RefusedWhy, Waiting, Want};
 use super::quota::MARGIN_MS;
@@ -252,19 +253,44 @@ impl Pool {
     /// From when on there is more than was promised to those who will come: what is taken before would be missing
     /// when they do. Who was promised it may take it.
     pub(super) fn spare_from(&self, wanted: &Wanted<'_>) -> u64 {
-        let Wanted { now, seeker, place, .. } = *wanted;
+        let Wanted { now, tries, seeker, place, .. } = *wanted;
         if matches!(place, Place::Promised { .. }) {
             return 0;
         }
-        let coming = self.line.coming((now, now + KEEPS_MS), seeker.models);
+        let span = (now, now + KEEPS_MS);
+        let models = || tries.iter().map(|one| (self.models.get(&one.name), one.need));
+        let own = self.spare_of(wanted, &self.line.coming(span, seeker.models), models());
+        // Who may use others as well goes where there is room: only all of it together may be short.
+        let reach = self.line.reach(span, seeker.models);
+        if reach == seeker.models {
+            return own;
+        }
+        let Some(need) = tries.first().map(|one| Need { insist: false, ..one.need }) else { return own };
+        let others = self.models.iter().map(|(_, model)| model).filter(|model| {
+            let number = line::mask([model.number]);
+            number & reach != 0 && number & seeker.models == 0 && model.state.gone_until <= now
+        });
+        let all = models().chain(others.map(|model| (Some(model), need)));
+        own.max(self.spare_of(wanted, &self.line.coming(span, reach), all))
+    }
+
+    fn spare_of<'a>(
+        &'a self,
+        wanted: &Wanted<'_>,
+        coming: &Promised,
+        models: impl Iterator<Item = (Option<&'a Model>, Need)>,
+    ) -> u64 {
+        let Wanted { now, expected, .. } = *wanted;
         if coming.all() < 1.0 {
             return 0;
         }
-        let foreseen = self.foresee(wanted, &coming);
-        if foreseen.room.by(now) >= coming.all() + foreseen.itself {
+        let mean = ((coming.tokens + expected as f64) / (coming.all() + 1.0)).max(1.0);
+        let itself = (expected as f64 / mean).max(1.0);
+        let room = self.room_of(models, now, mean as u64);
+        if room.by(now) >= coming.all() + itself {
             return 0;
         }
-        coming.short_until(now, |end| foreseen.room.by(end) - foreseen.itself).unwrap_or(0)
+        coming.short_until(now, |end| room.by(end) - itself).unwrap_or(0)
     }
 
     fn foresee(&self, wanted: &Wanted<'_>, promised: &Promised) -> Foreseen {

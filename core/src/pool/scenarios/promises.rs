@@ -170,3 +170,36 @@ fn what_was_promised_is_not_missing_for_who_comes_much_later() {
     }
     assert_eq!(served, 3);
 }
+
+#[test]
+fn who_may_use_another_model_that_has_room_is_not_in_the_way() {
+    let mut pool = Pool::new(1);
+    let mut config = learning(&["m", "n"]);
+    let of = |model: &str, requests| LimitOverride {
+        model: model.into(),
+        ..per_minute(Some(requests), None).remove(0)
+    };
+    config.settings.limit_overrides = vec![of("m", 60), of("n", 600)];
+    pool.configure(config, self::keys(1));
+    let of = |model: Option<&str>, n: u64| Want {
+        model: model.map(str::to_owned),
+        fingerprint: n,
+        deadline_ms: 0,
+        ..sized(500)
+    };
+    for model in ["m", "n"] {
+        while let Given::Grants(grants) = ask(&mut pool, T, of(Some(model), 0)) {
+            pool.apply(T, &[used(&grants[0], 500)]);
+        }
+    }
+    // Those who name no model are told to come back within two seconds: n has room for all of them.
+    let told = |n| match ask(&mut pool, T + 1, of(None, n)) {
+        Given::RetryAfter { after_ms, .. } => after_ms,
+        other => panic!("{other:?}"),
+    };
+    let due: Vec<u64> = (1..=12).map(told).collect();
+    assert!(due.iter().all(|after| *after <= 2_500) && due.iter().any(|after| *after > 1_300), "{due:?}");
+    // And m has one for whoever wants no other.
+    let named = ask(&mut pool, T + 1_150, of(Some("m"), 99));
+    assert!(matches!(named, Given::Grants(_)), "{due:?}: {named:?}");
+}
