@@ -68,6 +68,29 @@ describe('the page Tokens', () => {
   });
   const named = async (name) => (await pool.admin('GET', '/api/tokens?per_page=200')).items.find((token) => token.name === name);
 
+  test('many tokens are searched by name, % and _ meaning themselves', async () => {
+    const made = [];
+    for (const name of ['Plan 50%_off', ...Array.from({ length: 7 }, (_, n) => `filler ${n}`)]) made.push((await pool.admin('POST', '/api/tokens', { name })).id);
+    const { page, complaints, close } = await openAt(browser, pool.rondo.url, '#/tokens');
+    const search = page.getByRole('searchbox', { name: 'Search' });
+    const shown = (count) => page.waitForFunction((wanted) => document.querySelectorAll('.tokens-list tbody tr').length === wanted, count);
+    await search.fill('PLAN 50%_');
+    await shown(1);
+    await page.getByRole('button', { name: 'Plan 50%_off', exact: true }).waitFor();
+    assert.ok(page.url().includes('q='), 'the search is in the address');
+    await search.fill('filler');
+    await shown(7);
+    await search.fill('%fill');
+    await page.getByText('No token fits this search').waitFor();
+    await picture(page, 'tokens-no-match');
+    await page.getByRole('button', { name: 'Clear search' }).click();
+    await shown(11);
+    assert.equal(await search.inputValue(), '');
+    for (const id of made) await pool.admin('DELETE', `/api/tokens/${id}`);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
   test('a token is made with limits, shown once, changed, paused, resumed and revoked', async () => {
     const { page, complaints, close } = await openAt(browser, pool.rondo.url, '#/tokens');
     const dialog = page.getByRole('dialog');
