@@ -57,7 +57,9 @@ async fn send(url: &str, key: (KeyHeader, &str), model: &str) -> Found {
     let request =
         json!({"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 1});
     let bytes = Uint8Array::from(request.to_string().as_bytes());
-    let (abort, sent) = post(&Outgoing { url, key, passed: &[], body: &bytes });
+    let Ok((abort, sent)) = post(&Outgoing { url: &url.into(), key, passed: &[], body: &bytes }) else {
+        return Found::nothing("unreachable", "the connection failed");
+    };
     let exchange = async {
         let answer = sent.await.map_err(|_| ())?;
         let text = match answer.body() {

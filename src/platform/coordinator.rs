@@ -1,10 +1,10 @@
 //! Calls of the Coordinator's Durable Object.
 
 use super::env::{Missing, NO_COORDINATOR};
+use super::promise::Outcome;
 use super::race::Watch;
 use js_sys::{JsString, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -132,11 +132,11 @@ pub async fn call(
         stub.and_then(|stub| stub.fetch(url, &init)).map_err(|_| CallError::Silent)
     })?;
     let reply = async move {
-        let reply: Reply = JsFuture::from(sent).await?.unchecked_into();
+        let reply: Reply = Outcome::of(&sent).await?.unchecked_into();
         if let Some(text) = WORDS.with(|words| reply.headers().get(&words.answer))? {
             return Ok::<_, JsValue>((reply.status(), text));
         }
-        let text = JsFuture::from(reply.text()?).await?;
+        let text = Outcome::of(&reply.text()?).await?;
         Ok::<_, JsValue>((reply.status(), text.as_string().unwrap_or_default()))
     };
     match watch.within(timeout_ms, reply).await {

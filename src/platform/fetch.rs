@@ -1,9 +1,11 @@
 //! The request to the upstream: one direct call of `fetch`, no wrappers.
 
+use super::glue;
+use super::incoming::{Names, line};
+use super::promise::Outcome;
 use super::streams::{Lost, Source};
 use js_sys::{JsString, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -11,31 +13,19 @@ extern "C" {
     fn js_fetch(url: &str, init: &Init) -> Result<Promise, JsValue>;
 
     type Init;
-    #[wasm_bindgen(method, setter, js_name = method)]
-    fn set_method(this: &Init, value: &JsString);
     #[wasm_bindgen(method, setter, js_name = redirect)]
     fn set_redirect(this: &Init, value: &JsString);
     #[wasm_bindgen(method, setter, js_name = headers)]
     fn set_headers(this: &Init, value: &RequestHeaders);
-    #[wasm_bindgen(method, setter, js_name = body)]
-    fn set_body(this: &Init, value: &Uint8Array);
     #[wasm_bindgen(method, setter, js_name = signal)]
     fn set_signal(this: &Init, value: &JsValue);
 
-    /// The headers of an upstream request: names are fixed in the binding, so none is decoded.
-    pub type RequestHeaders;
-    #[wasm_bindgen(method, setter, js_name = "authorization")]
-    fn set_authorization(this: &RequestHeaders, value: &str);
-    #[wasm_bindgen(method, setter, js_name = "api-key")]
-    fn set_api_key(this: &RequestHeaders, value: &str);
-    #[wasm_bindgen(method, setter, js_name = "content-type")]
-    fn set_content_type(this: &RequestHeaders, value: &JsString);
+    /// The headers of a request without a key: names are fixed in the binding, so none is decoded.
+    type RequestHeaders;
     #[wasm_bindgen(method, setter, js_name = "accept-encoding")]
     fn set_accept_encoding(this: &RequestHeaders, value: &JsString);
     #[wasm_bindgen(method, setter, js_name = "user-agent")]
     fn set_user_agent(this: &RequestHeaders, value: &JsString);
-    #[wasm_bindgen(method, indexing_setter)]
-    fn set(this: &RequestHeaders, name: &str, value: &str);
 
     #[derive(Debug)]
     type Controller;
@@ -53,8 +43,6 @@ extern "C" {
     fn headers(this: &RawResponse) -> RawHeaders;
     #[wasm_bindgen(method, getter)]
     fn body(this: &RawResponse) -> Option<Source>;
-    #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
-    fn array_buffer(this: &RawResponse) -> Result<Promise, JsValue>;
 
     type RawHeaders;
     #[wasm_bindgen(method, catch, js_name = get)]
@@ -65,21 +53,21 @@ extern "C" {
 const USER_AGENT: &str = concat!("Rondo/", env!("CARGO_PKG_VERSION"));
 
 struct Words {
-    post: JsString,
     manual: JsString,
-    json: JsString,
     identity: JsString,
     user_agent: JsString,
+    authorization: JsString,
+    api_key: JsString,
 }
 
 thread_local! {
     // Plain strings belong to no request, so they can be kept; each saves one decoding per call.
     static WORDS: Words = Words {
-        post: "POST".into(),
         manual: "manual".into(),
-        json: "application/json".into(),
         identity: "identity".into(),
         user_agent: USER_AGENT.into(),
+        authorization: "authorization".into(),
+        api_key: "api-key".into(),
     };
 }
 
@@ -106,7 +94,7 @@ pub enum KeyHeader {
 /// What is sent to the upstream.
 pub struct Outgoing<'a> {
     /// Address.
-    pub url: &'a str,
+    pub url: &'a JsString,
     /// The key in clear and its header.
     pub key: (KeyHeader, &'a str),
     /// The client's headers that pass.
@@ -125,29 +113,28 @@ pub struct Incoming {
 
 /// Sends a POST without following redirects. The body is copied by the platform, so the same bytes can be
 /// sent again. Dropping the future does not end the exchange, [`Abort`] does.
-pub fn post(request: &Outgoing<'_>) -> (Abort, impl Future<Output = Result<Incoming, Lost>> + use<>) {
-    let abort = Abort(Controller::new());
-    let sent = WORDS.with(|words| {
-        let headers: RequestHeaders = js_sys::Object::new().unchecked_into();
-        match request.key {
-            (KeyHeader::Bearer, key) => headers.set_authorization(&format!("Bearer {key}")),
-            (KeyHeader::ApiKey, key) => headers.set_api_key(key),
+///
+/// # Errors
+/// When the platform does not take the request.
+pub fn post(
+    request: &Outgoing<'_>,
+) -> Result<(Abort, impl Future<Output = Result<Incoming, Lost>> + use<>), Lost> {
+    let mut headers = format!("user-agent\n{USER_AGENT}");
+    for (name, value) in request.passed {
+        line(&mut headers, name, value);
+    }
+    let bearer;
+    let (name, key): (fn(&Words) -> &JsString, _) = match request.key {
+        (KeyHeader::Bearer, key) => {
+            bearer = format!("Bearer {key}");
+            (|words| &words.authorization, bearer.as_str())
         }
-        headers.set_content_type(&words.json);
-        headers.set_accept_encoding(&words.identity);
-        headers.set_user_agent(&words.user_agent);
-        for (name, value) in request.passed {
-            headers.set(name, value);
-        }
-        let init: Init = js_sys::Object::new().unchecked_into();
-        init.set_method(&words.post);
-        init.set_redirect(&words.manual);
-        init.set_headers(&headers);
-        init.set_body(request.body);
-        init.set_signal(&abort.0.signal());
-        js_fetch(request.url, &init)
-    });
-    (abort, answered(sent))
+        (KeyHeader::ApiKey, key) => (|words| &words.api_key, key),
+    };
+    let (sent, controller) = Outcome::begun(|number, tell| {
+        WORDS.with(|words| glue::send(request.url, name(words), key, &headers, request.body, number, tell))
+    })?;
+    Ok((Abort(controller.unchecked_into()), answered(Ok(sent))))
 }
 
 /// Sends a GET without a key and without following redirects; otherwise as [`post`].
@@ -163,11 +150,11 @@ pub fn get(url: &str) -> (Abort, impl Future<Output = Result<Incoming, Lost>> + 
         init.set_signal(&abort.0.signal());
         js_fetch(url, &init)
     });
-    (abort, answered(sent))
+    (abort, answered(sent.map(|promise| Outcome::of(&promise))))
 }
 
-async fn answered(sent: Result<Promise, JsValue>) -> Result<Incoming, Lost> {
-    let raw: RawResponse = JsFuture::from(sent?).await?.unchecked_into();
+async fn answered(sent: Result<Outcome, JsValue>) -> Result<Incoming, Lost> {
+    let raw: RawResponse = sent?.await?.unchecked_into();
     let (status, headers) = (raw.status(), raw.headers());
     Ok(Incoming { raw, headers, status })
 }
@@ -178,9 +165,9 @@ impl Incoming {
         self.headers.js_get(&name.into()).ok().flatten()
     }
 
-    /// A header of the answer, by a name kept as a JavaScript string.
-    pub fn header_named(&self, name: &JsString) -> Option<String> {
-        self.headers.js_get(name).ok().flatten()
+    /// These headers, in the order of the names.
+    pub fn headers<const N: usize>(&self, names: &Names<N>) -> [Option<String>; N] {
+        names.picked(&self.headers)
     }
 
     /// The answer's rate-limit headers, names in lower case. One crossing for all: their names differ between
@@ -205,7 +192,7 @@ impl Incoming {
     /// # Errors
     /// When the connection breaks first.
     pub async fn whole(&self) -> Result<Uint8Array, Lost> {
-        let buffer = JsFuture::from(self.raw.array_buffer()?).await?;
-        Ok(Uint8Array::new(&buffer))
+        let (read, ()) = Outcome::begun(|number, tell| glue::bytes(&self.raw, number, tell))?;
+        Ok(read.await?.unchecked_into())
     }
 }

@@ -1,9 +1,53 @@
-//! JavaScript of our own, kept to the least.
+//! JavaScript of our own, kept to the least: `glue.js` says what each of these does. Where there is a `number`, the
+//! call takes time and its end comes back through `tell`, see [`super::promise`].
 
+use super::streams::{RawReader, Sink, Source};
+use js_sys::{Array, Function, JsString, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/platform/glue.js")]
 extern "C" {
     /// Does nothing; calling it puts the module into the bundle.
     pub fn ready();
+
+    /// Tells of a promise's end.
+    pub fn follow(promise: &Promise, number: f64, tell: &Function);
+    /// Sets a timer and gives its handle.
+    pub fn timer(ms: f64, number: f64, tell: &Function) -> f64;
+    /// Takes a timer back.
+    pub fn clear(handle: f64);
+    /// These headers, a line each.
+    #[wasm_bindgen(catch)]
+    pub fn picked(headers: &JsValue, names: &Array) -> Result<String, JsValue>;
+    /// Reads a body whole.
+    #[wasm_bindgen(catch)]
+    pub fn bytes(holder: &JsValue, number: f64, tell: &Function) -> Result<(), JsValue>;
+    /// Reads a stream whole.
+    #[wasm_bindgen(catch)]
+    pub fn rest(source: &Source, number: f64, tell: &Function) -> Result<(), JsValue>;
+    /// Sends to the upstream; what it gives ends the exchange.
+    #[wasm_bindgen(catch)]
+    pub fn send(
+        url: &JsString,
+        key_header: &JsString,
+        key: &str,
+        headers: &str,
+        body: &Uint8Array,
+        number: f64,
+        tell: &Function,
+    ) -> Result<JsValue, JsValue>;
+    /// Makes an answer.
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, body: &JsValue, common: &Object, own: &str) -> Result<JsValue, JsValue>;
+    /// Reads the next chunk.
+    #[wasm_bindgen(catch)]
+    pub fn read(reader: &RawReader, number: f64, tell: &Function) -> Result<(), JsValue>;
+    /// Writes a chunk without waiting.
+    #[wasm_bindgen(catch)]
+    pub fn queue(sink: &Sink, chunk: &Uint8Array) -> Result<(), JsValue>;
+    /// Keeps a promise nobody waits for from being reported.
+    pub fn ignore(promise: &Promise);
+    /// Connects a stream with what the client reads.
+    #[wasm_bindgen(catch)]
+    pub fn pump(source: &Source, head: &Array, twice: bool) -> Result<Array, JsValue>;
 }

@@ -1,10 +1,11 @@
 //! The client's request, with few crossings: header names are kept as JavaScript strings.
 
+use super::glue;
+use super::promise::Outcome;
 use super::streams::Source;
-use js_sys::{JsString, Promise, Uint8Array};
+use js_sys::{Array, JsString, Uint8Array};
 use std::cell::OnceCell;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -19,8 +20,6 @@ extern "C" {
     fn headers(this: &ClientRequest) -> ClientHeaders;
     #[wasm_bindgen(method, getter)]
     fn body(this: &ClientRequest) -> Option<Source>;
-    #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
-    fn array_buffer(this: &ClientRequest) -> Result<Promise, JsValue>;
 
     #[derive(Clone, Debug)]
     type ClientHeaders;
@@ -31,7 +30,7 @@ extern "C" {
 /// Header names, kept as JavaScript strings once per isolate.
 pub struct Names<const N: usize> {
     names: [&'static str; N],
-    kept: OnceCell<[JsString; N]>,
+    kept: OnceCell<Array>,
 }
 
 impl<const N: usize> Names<N> {
@@ -41,10 +40,27 @@ impl<const N: usize> Names<N> {
         Self { names, kept: OnceCell::new() }
     }
 
-    /// The names as JavaScript strings, in their order.
-    pub fn kept(&self) -> &[JsString; N] {
-        self.kept.get_or_init(|| self.names.map(JsString::from))
+    /// What `headers` say under these names, in their order.
+    pub(super) fn picked(&self, headers: &JsValue) -> [Option<String>; N] {
+        let names = self.kept.get_or_init(|| self.names.iter().copied().map(JsString::from).collect());
+        let Ok(text) = glue::picked(headers, names) else { return [const { None }; N] };
+        let mut lines = text.split('\n');
+        std::array::from_fn(|_| lines.next().filter(|line| *line != "\0").map(str::to_owned))
     }
+}
+
+/// Adds a header to lines of name and value in turn, as the glue takes them. One that HTTP does not allow in any
+/// case is left out.
+pub fn line(lines: &mut String, name: &str, value: &str) {
+    if name.contains('\n') || value.contains('\n') {
+        return;
+    }
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.push_str(name);
+    lines.push('\n');
+    lines.push_str(value);
 }
 
 /// The longest unwanted body that is read all the same.
@@ -99,7 +115,7 @@ impl Incoming {
 
     /// These headers, in the order of the names.
     pub fn headers<const N: usize>(&self, names: &Names<N>) -> [Option<String>; N] {
-        names.kept().each_ref().map(|name| self.headers.js_get(name).ok().flatten())
+        names.picked(&self.headers)
     }
 
     /// One header.
@@ -113,9 +129,9 @@ impl Incoming {
     pub async fn discard(&self) {
         let length = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
         if length.is_some_and(|length| (1..=DISCARDED_BYTES).contains(&length))
-            && let Ok(body) = self.raw.array_buffer()
+            && let Ok(body) = self.read()
         {
-            let _ = JsFuture::from(body).await;
+            let _ = body.await;
         }
     }
 
@@ -136,6 +152,10 @@ impl Incoming {
         reader.cancel();
     }
 
+    fn read(&self) -> Result<Outcome, JsValue> {
+        Ok(Outcome::begun(|number, tell| glue::bytes(&self.raw, number, tell))?.0)
+    }
+
     /// The whole body, at most `limit` bytes. A stated length (already compared with `limit` by the caller)
     /// is held to by HTTP itself and read natively; without one the bytes are counted.
     ///
@@ -143,8 +163,8 @@ impl Incoming {
     /// [`BodyError`].
     pub async fn body(&self, length_known: bool, limit: usize) -> Result<Uint8Array, BodyError> {
         if length_known {
-            let buffer = self.raw.array_buffer().map_err(|_| BodyError::Lost)?;
-            let bytes = Uint8Array::new(&JsFuture::from(buffer).await.map_err(|_| BodyError::Lost)?);
+            let read = self.read().map_err(|_| BodyError::Lost)?;
+            let bytes: Uint8Array = read.await.map_err(|_| BodyError::Lost)?.unchecked_into();
             return if bytes.length() as usize > limit { Err(BodyError::TooLarge) } else { Ok(bytes) };
         }
         let Some(source) = self.raw.body() else { return Ok(Uint8Array::new_with_length(0)) };

@@ -11,6 +11,7 @@ pub mod incoming;
 pub mod json;
 pub mod log;
 pub mod pbkdf2;
+pub mod promise;
 pub mod race;
 pub mod random;
 pub mod respond;

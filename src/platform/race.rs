@@ -1,10 +1,10 @@
 //! Waiting for the first of two things.
 
+use super::time::{Timer, now_ms};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
 
 /// What came first.
 #[derive(Debug)]
@@ -37,20 +37,24 @@ pub async fn within<T>(ms: u64, future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+/// The longest that a [`Watch`]'s timer is set for. A long wait sets it anew now and then; a short one that
+/// follows finds it set for no longer than it needs.
+const ROUND_MS: u64 = 1_000;
+
 /// One timer for all the waits of a request, one after the other: nearly all of them end long before it fires,
-/// and each timer of the platform's is a call and a closure.
+/// and each timer of the platform's is two calls.
 #[derive(Default)]
 pub struct Watch(RefCell<Option<Alarm>>);
 
 struct Alarm {
     fires_at: u64,
-    delay: Pin<Box<worker::Delay>>,
+    timer: Timer,
 }
 
 impl Watch {
     /// The future's output, or `None` when that many milliseconds pass first.
     pub async fn within<T>(&self, ms: u64, future: impl Future<Output = T>) -> Option<T> {
-        let deadline = super::time::now_ms().saturating_add(ms);
+        let deadline = now_ms().saturating_add(ms);
         let mut future = pin!(future);
         poll_fn(move |context| {
             if let Poll::Ready(value) = future.as_mut().poll(context) {
@@ -60,16 +64,16 @@ impl Watch {
             loop {
                 // A timer that fires too early is waited for and set anew; one that fires too late is replaced.
                 if alarm.as_ref().is_none_or(|alarm| alarm.fires_at > deadline) {
-                    let left = deadline.saturating_sub(super::time::now_ms());
-                    let delay = Box::pin(worker::Delay::from(Duration::from_millis(left)));
-                    *alarm = Some(Alarm { fires_at: deadline, delay });
+                    let now = now_ms();
+                    let left = deadline.saturating_sub(now).min(ROUND_MS);
+                    *alarm = Some(Alarm { fires_at: now + left, timer: Timer::new(left) });
                 }
                 let Some(set) = alarm.as_mut() else { return Poll::Pending };
-                if set.delay.as_mut().poll(context).is_pending() {
+                if Pin::new(&mut set.timer).poll(context).is_pending() {
                     return Poll::Pending;
                 }
                 *alarm = None;
-                if super::time::now_ms() >= deadline {
+                if now_ms() >= deadline {
                     return Poll::Ready(None);
                 }
             }

@@ -3,9 +3,10 @@
 //! The bindings are our own because each of these calls can throw (a lost connection, a stream that is
 //! locked), and web-sys lets some of them trap.
 
-use js_sys::{Array, Promise, Uint8Array};
+use super::glue;
+use super::promise::Outcome;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -14,25 +15,16 @@ extern "C" {
     pub type Source;
     #[wasm_bindgen(method, catch, js_name = getReader)]
     fn get_reader(this: &Source) -> Result<RawReader, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = tee)]
-    fn js_tee(this: &Source) -> Result<Array, JsValue>;
     #[wasm_bindgen(method, catch, js_name = cancel)]
     fn js_cancel(this: &Source) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = pipeTo)]
-    fn pipe_to(this: &Source, sink: &Sink, options: &PipeOptions) -> Result<Promise, JsValue>;
 
+    /// Its reader.
     #[derive(Clone, Debug)]
-    type RawReader;
-    #[wasm_bindgen(method, catch)]
-    fn read(this: &RawReader) -> Result<Promise, JsValue>;
+    pub type RawReader;
     #[wasm_bindgen(method, catch)]
     fn cancel(this: &RawReader) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = releaseLock)]
     fn release_lock(this: &RawReader) -> Result<(), JsValue>;
-
-    type ReadResult;
-    #[wasm_bindgen(method, getter)]
-    fn value(this: &ReadResult) -> Option<Uint8Array>;
 
     /// A `WritableStream`.
     #[derive(Clone, Debug)]
@@ -50,12 +42,6 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = releaseLock)]
     fn release_lock(this: &RawWriter) -> Result<(), JsValue>;
 
-    type Holder;
-    #[wasm_bindgen(constructor, js_class = "Response", catch)]
-    fn new(body: &Source) -> Result<Holder, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
-    fn array_buffer(this: &Holder) -> Result<Promise, JsValue>;
-
     type IdentityTransformStream;
     #[wasm_bindgen(constructor, catch)]
     fn new() -> Result<IdentityTransformStream, JsValue>;
@@ -63,13 +49,6 @@ extern "C" {
     fn readable(this: &IdentityTransformStream) -> Source;
     #[wasm_bindgen(method, getter)]
     fn writable(this: &IdentityTransformStream) -> Sink;
-
-    type PipeOptions;
-    #[wasm_bindgen(method, setter, js_name = preventAbort)]
-    fn set_prevent_abort(this: &PipeOptions, value: bool);
-    #[wasm_bindgen(method, setter, js_name = preventClose)]
-    fn set_prevent_close(this: &PipeOptions, value: bool);
-
 }
 
 /// A stream was lost: the connection broke, or the other side is gone.
@@ -82,12 +61,9 @@ impl From<JsValue> for Lost {
     }
 }
 
-/// Keeps a promise nobody waits for from being reported as an unhandled rejection.
 fn ignore(promise: Result<Promise, JsValue>) {
     if let Ok(promise) = promise {
-        wasm_bindgen_futures::spawn_local(async move {
-            let _ = JsFuture::from(promise).await;
-        });
+        glue::ignore(&promise);
     }
 }
 
@@ -100,45 +76,26 @@ impl Source {
         Ok(Reader { raw: self.get_reader()?, pending: None })
     }
 
-    /// Splits the stream.
-    ///
-    /// # Errors
-    /// When the stream is locked.
-    pub fn tee(&self) -> Result<(Self, Self), Lost> {
-        let branches = self.js_tee()?;
-        Ok((branches.get(0).unchecked_into(), branches.get(1).unchecked_into()))
-    }
-
     /// Everything up to the end at once, read natively: chunk by chunk each one costs a promise. Only for a
     /// stream that nothing was read of.
     ///
     /// # Errors
     /// When the stream is locked or fails.
     pub async fn rest(&self) -> Result<Uint8Array, Lost> {
-        Ok(Uint8Array::new(&JsFuture::from(Holder::new(self)?.array_buffer()?).await?))
+        let (read, ()) = Outcome::begun(|number, tell| glue::rest(self, number, tell))?;
+        Ok(read.await?.unchecked_into())
     }
 
     /// Gives the stream up; a connection behind it is closed.
     pub fn cancel(&self) {
         ignore(self.js_cancel());
     }
-
-    /// Moves everything into `sink`, natively. At the end, or when one side fails, the sink is left open.
-    ///
-    /// # Errors
-    /// When either is locked.
-    pub fn pipe(&self, sink: &Sink) -> Result<JsFuture, Lost> {
-        let options: PipeOptions = js_sys::Object::new().unchecked_into();
-        options.set_prevent_abort(true);
-        options.set_prevent_close(true);
-        Ok(JsFuture::from(self.pipe_to(sink, &options)?))
-    }
 }
 
 /// Reads a stream. At most one read is under way; one that was not waited for to its end is taken up again.
 pub struct Reader {
     raw: RawReader,
-    pending: Option<JsFuture>,
+    pending: Option<Outcome>,
 }
 
 impl Reader {
@@ -148,12 +105,13 @@ impl Reader {
     /// When the stream failed.
     pub async fn read(&mut self) -> Result<Option<Uint8Array>, Lost> {
         if self.pending.is_none() {
-            self.pending = Some(JsFuture::from(self.raw.read()?));
+            self.pending = Some(Outcome::begun(|number, tell| glue::read(&self.raw, number, tell))?.0);
         }
         let Some(pending) = self.pending.as_mut() else { return Ok(None) };
         let result = pending.await;
         self.pending = None;
-        Ok(result?.unchecked_into::<ReadResult>().value())
+        let chunk = result?;
+        Ok((!chunk.is_undefined()).then(|| chunk.unchecked_into()))
     }
 
     /// Lets go of the stream, which can then be read, split or piped by others.
@@ -192,6 +150,34 @@ impl Channel {
     }
 }
 
+/// A stream on its way to the client.
+pub struct Pump {
+    /// What the client reads.
+    pub readable: Source,
+    /// Where to write the end: it is left open when the stream ends, or when one side fails.
+    pub sink: Sink,
+    /// The pump's end.
+    pub end: Outcome,
+    /// The same stream once more, to be read along.
+    pub second: Option<Source>,
+}
+
+impl Pump {
+    /// Moves `head` and then everything of `source` to the client, natively; `twice` gives a second branch of it.
+    ///
+    /// # Errors
+    /// When the stream is locked or the platform makes no pipe.
+    pub fn new(head: &[Uint8Array], source: &Source, twice: bool) -> Result<Self, Lost> {
+        let parts = glue::pump(source, &head.iter().collect(), twice)?;
+        Ok(Self {
+            readable: parts.get(0).unchecked_into(),
+            sink: parts.get(1).unchecked_into(),
+            end: Outcome::of(&parts.get(2).unchecked_into()),
+            second: twice.then(|| parts.get(3).unchecked_into()),
+        })
+    }
+}
+
 impl Sink {
     /// Queues a chunk in front of whatever is piped later. It is not waited for: a client that is gone is
     /// noticed by the pipe.
@@ -199,9 +185,7 @@ impl Sink {
     /// # Errors
     /// When the stream is locked.
     pub fn queue(&self, chunk: &Uint8Array) -> Result<(), Lost> {
-        let writer = self.get_writer()?;
-        ignore(writer.js_write(chunk));
-        Ok(writer.release_lock()?)
+        Ok(glue::queue(self, chunk)?)
     }
 
     /// Writes a chunk and waits until it was taken.
@@ -210,7 +194,7 @@ impl Sink {
     /// When the reader is gone.
     pub async fn write(&self, bytes: &[u8]) -> Result<(), Lost> {
         let writer = self.get_writer()?;
-        let written = JsFuture::from(writer.js_write(&Uint8Array::from(bytes))?).await;
+        let written = Outcome::of(&writer.js_write(&Uint8Array::from(bytes))?).await;
         writer.release_lock()?;
         written?;
         Ok(())
@@ -221,7 +205,7 @@ impl Sink {
         if let Ok(writer) = self.get_writer()
             && let Ok(closing) = writer.js_close()
         {
-            let _ = JsFuture::from(closing).await;
+            let _ = Outcome::of(&closing).await;
         }
     }
 

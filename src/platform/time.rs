@@ -1,14 +1,63 @@
 //! The clock and timers. On Workers the clock stands still between I/O.
 
-use std::time::Duration;
+use super::glue;
+use super::promise::Outcome;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Unix milliseconds.
 #[must_use]
 pub fn now_ms() -> u64 {
-    worker::Date::now().as_millis()
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time since 1970")]
+    let now = js_sys::Date::now() as u64;
+    now
 }
 
 /// Resolves after that many milliseconds; the timer is cancelled on drop.
 pub async fn sleep(ms: u64) {
-    worker::Delay::from(Duration::from_millis(ms)).await;
+    Timer::new(ms).await;
+}
+
+/// A timer, set at once; cancelled on drop.
+#[derive(Debug)]
+pub struct Timer {
+    /// Nothing when the platform sets none, which it always does: then it has run down at once.
+    outcome: Option<Outcome>,
+    handle: f64,
+}
+
+impl Timer {
+    /// Runs down after that many milliseconds.
+    #[must_use]
+    pub fn new(ms: u64) -> Self {
+        // Beyond that JavaScript's timers fire at once.
+        let ms = f64::from(i32::try_from(ms).unwrap_or(i32::MAX));
+        let set = Outcome::begun(|number, tell| Ok(glue::timer(ms, number, tell)));
+        match set {
+            Ok((outcome, handle)) => Self { outcome: Some(outcome), handle },
+            Err(_) => Self { outcome: None, handle: 0.0 },
+        }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(outcome) = self.outcome.as_mut() else { return Poll::Ready(()) };
+        let ready = Pin::new(outcome).poll(context).map(|_| ());
+        if ready.is_ready() {
+            self.outcome = None;
+        }
+        ready
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if self.outcome.is_some() {
+            glue::clear(self.handle);
+        }
+    }
 }

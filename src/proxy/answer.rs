@@ -2,9 +2,9 @@
 
 use super::gate::Whole;
 use crate::platform::fetch::Incoming;
+use crate::platform::incoming::Names;
 use crate::platform::respond::{About, Body, data};
 use crate::platform::streams::Source;
-use js_sys::JsString;
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::headers::can_pass;
 
@@ -12,13 +12,11 @@ use rondo_core::wire::headers::can_pass;
 /// is Rondo's own to say).
 const PASSED: [&str; 2] = ["inference-id", "openai-processing-ms"];
 
-struct Words {
-    content_type: JsString,
-    passed: [JsString; 2],
-}
-
 thread_local! {
-    static WORDS: Words = Words { content_type: "content-type".into(), passed: PASSED.map(JsString::from) };
+    static HEADERS: Names<3> = const { {
+        let [first, second] = PASSED;
+        Names::new(["content-type", first, second])
+    } };
 }
 
 /// An error, in the form that every client reads.
@@ -55,16 +53,16 @@ pub struct Head {
 
 /// Reads what passes of an answer's head.
 pub fn head(answer: &Incoming) -> Head {
-    WORDS.with(|words| Head {
-        content_type: answer.header_named(&words.content_type).filter(|value| can_pass(value)),
+    let [content_type, others @ ..] = HEADERS.with(|names| answer.headers(names));
+    let passes = |value: Option<String>| value.filter(|value| can_pass(value));
+    Head {
+        content_type: passes(content_type),
         others: PASSED
             .into_iter()
-            .zip(&words.passed)
-            .filter_map(|(name, kept)| {
-                Some((name, answer.header_named(kept).filter(|value| can_pass(value))?))
-            })
+            .zip(others)
+            .filter_map(|(name, value)| Some((name, passes(value)?)))
             .collect(),
-    })
+    }
 }
 
 /// An answer that is all here, its bytes untouched.

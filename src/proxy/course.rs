@@ -294,7 +294,7 @@ impl Course<'_> {
         answer::whole(whole, &self.about)
     }
 
-    fn deliver_begun(self, begun: gate::Begun) -> web_sys::Response {
+    fn deliver_begun(mut self, begun: gate::Begun) -> web_sys::Response {
         let head = answer::head(&begun.answer);
         let settings = &self.client.known.snapshot.settings;
         let telling = stream::Telling {
@@ -305,7 +305,8 @@ impl Course<'_> {
             timeouts: settings.timeouts,
         };
         state::fallback(|fallback| fallback.succeeded(&begun.ledger.grant.key));
-        match stream::start(self.env, self.context, begun, telling) {
+        let watch = std::mem::take(&mut self.watch);
+        match stream::start(self.env, self.context, begun, telling, watch) {
             Ok(readable) => answer::streamed(&readable, &head, &self.about),
             Err(ledger) => {
                 // The platform's doing and nobody's fault; the upstream has begun to answer all the same.

@@ -71,13 +71,16 @@ pub async fn send(
         providers::KeyHeader::ApiKey => KeyHeader::ApiKey,
     };
     let stream = body.scan.stream;
-    let (abort, answer) = post(&Outgoing {
+    let posted = post(&Outgoing {
         url: &url,
         key: (header, key.expose()),
         passed,
         body: &body.with_model(&ledger.grant.model),
     });
     drop(key);
+    let Ok((abort, answer)) = posted else {
+        return Err(Box::new(Failed { failure: Failure::silent(Fault::Lost), ledger }));
+    };
     let limit = if stream { timeouts.headers_ms } else { timeouts.headers_whole_ms };
     let answer = match watch.within(limit, answer).await {
         Some(Ok(answer)) => answer,

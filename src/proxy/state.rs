@@ -2,6 +2,7 @@
 //! request that made them.
 
 use crate::platform::{env::Missing, log, random, time};
+use js_sys::JsString;
 use rondo_core::config::{Snapshot, Token};
 use rondo_core::limits::coordinator::{
     SETTLE_FLUSH_MS, SETTLES_KEPT, SNAPSHOT_UNCONFIRMED_MAX_MS, UNKNOWN_DIGESTS_KEPT,
@@ -64,7 +65,7 @@ struct State {
     /// Digests that were unknown, and when the epoch was asked for on their account.
     strangers: HashMap<[u8; 32], u64>,
     /// Upstream addresses by provider and key's base, as variables do not change within an isolate.
-    addresses: HashMap<(&'static str, Option<String>), Rc<str>>,
+    addresses: HashMap<(&'static str, Option<String>), JsString>,
     ids: (u64, u64),
     /// Until when somebody delivers reports.
     delivered_until: u64,
@@ -243,14 +244,14 @@ pub fn fallback<T>(f: impl FnOnce(&mut Fallback) -> T) -> T {
 }
 
 /// Where a provider's chat completions are posted.
-pub fn address(env: &worker::Env, provider: &'static Provider, key_base: Option<&str>) -> Rc<str> {
+pub fn address(env: &worker::Env, provider: &'static Provider, key_base: Option<&str>) -> JsString {
     let place = (provider.id, key_base.map(str::to_owned));
     if let Some(address) = with(|state| state.addresses.get(&place).cloned()) {
         return address;
     }
     let base =
         key_base.map(str::to_owned).or_else(|| crate::platform::env::text(env, provider.base_variable));
-    let address: Rc<str> = provider.chat_url(base.as_deref()).into();
+    let address = JsString::from(provider.chat_url(base.as_deref()));
     with(|state| {
         // Keys' own addresses are few, but nothing here grows without a bound.
         if state.addresses.len() >= 1_000 {

@@ -5,17 +5,16 @@ use super::ask::ask;
 use super::gate::{Begun, Meter};
 use super::settle::{self, Ledger, Story};
 use crate::platform::fetch::Abort;
-use crate::platform::race::{First, race, within};
-use crate::platform::streams::{Channel, Lost, Reader, Sink, Source};
+use crate::platform::promise::Outcome;
+use crate::platform::race::{Watch, within};
+use crate::platform::streams::{Pump, Reader, Sink, Source};
 use crate::platform::time;
-use js_sys::Uint8Array;
 use rondo_core::config::{Metering, Timeouts};
 use rondo_core::limits::grant::RENEW_EVERY_MS;
 use rondo_core::pool::protocol::{AttemptEnd, Fault};
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::sse::{End, error_event};
 use rondo_core::wire::usage::Usage;
-use wasm_bindgen_futures::JsFuture;
 
 /// How often the second branch is read, so that a long answer does not pile up and silence is noticed.
 const TICK_MS: u64 = 1_000;
@@ -47,29 +46,6 @@ pub struct Telling {
     pub timeouts: Timeouts,
 }
 
-/// The pump from the upstream to the client, and the branch that is read along.
-struct Plumbing {
-    channel: Channel,
-    pipe: JsFuture,
-    reader: Option<Reader>,
-    branch: Option<Source>,
-}
-
-fn plumb(head: &[Uint8Array], source: &Source, metering: Metering) -> Result<Plumbing, Lost> {
-    let channel = Channel::new()?;
-    for chunk in head {
-        channel.sink.queue(chunk)?;
-    }
-    let (pipe, reader, branch) = match metering {
-        Metering::Exact => {
-            let (passed, read) = source.tee()?;
-            (passed.pipe(&channel.sink)?, Some(read.reader()?), Some(read))
-        }
-        Metering::Estimate => (source.pipe(&channel.sink)?, None, None),
-    };
-    Ok(Plumbing { channel, pipe, reader, branch })
-}
-
 /// Starts the stream and gives what the client reads.
 ///
 /// # Errors
@@ -79,19 +55,21 @@ pub fn start(
     context: &worker::Context,
     begun: Begun,
     telling: Telling,
+    watch: Watch,
 ) -> Result<Source, Box<Ledger>> {
     let Begun { head, source, meter, abort, ledger, answer: _ } = begun;
-    let Ok(Plumbing { channel, pipe, reader, branch }) = plumb(&head, &source, telling.metering) else {
+    let Ok(pump) = Pump::new(&head, &source, telling.metering == Metering::Exact) else {
         abort.abort();
         return Err(Box::new(ledger));
     };
     let follower = Follower {
         env: env.clone(),
-        pipe,
-        unmetered: reader.is_none(),
-        reader,
-        untouched: branch,
-        sink: channel.sink,
+        watch,
+        pump: pump.end,
+        unmetered: pump.second.is_none(),
+        reader: None,
+        untouched: pump.second,
+        sink: pump.sink,
         meter,
         abort,
         ledger,
@@ -100,7 +78,7 @@ pub fn start(
         upstream_ended: false,
     };
     context.wait_until(follower.follow());
-    Ok(channel.readable)
+    Ok(pump.readable)
 }
 
 /// How the pump ended.
@@ -116,7 +94,9 @@ enum Ended {
 
 struct Follower {
     env: worker::Env,
-    pipe: JsFuture,
+    /// The request's timer.
+    watch: Watch,
+    pump: Outcome,
     /// Reads the second branch while the pump runs.
     reader: Option<Reader>,
     /// The second branch itself, as long as nothing was read of it.
@@ -159,10 +139,10 @@ impl Follower {
         let began = time::now_ms();
         let (mut heard, mut renewed) = (began, began);
         loop {
-            match race(&mut self.pipe, time::sleep(TICK_MS)).await {
-                First::Left(Ok(_)) => return Ended::Whole,
-                First::Left(Err(_)) => return Ended::Broken,
-                First::Right(()) => {}
+            match self.watch.within(TICK_MS, &mut self.pump).await {
+                Some(Ok(_)) => return Ended::Whole,
+                Some(Err(_)) => return Ended::Broken,
+                None => {}
             }
             if self.catch_up(CAUGHT_UP_MS, u64::MAX).await {
                 heard = time::now_ms();
@@ -170,13 +150,13 @@ impl Follower {
             let now = time::now_ms();
             // Without a second branch silence can't be told from speech; the total bounds it.
             // After the upstream's end it is the client that takes its time.
-            let silent = self.reader.is_some()
+            let silent = !self.unmetered
                 && !self.upstream_ended
                 && now.saturating_sub(heard) >= self.telling.timeouts.silence_ms;
             let too_long = now.saturating_sub(self.telling.story.started) >= self.telling.timeouts.total_ms;
             if silent || too_long {
                 self.abort.abort();
-                let _ = within(LAST_MS, &mut self.pipe).await;
+                let _ = self.watch.within(LAST_MS, &mut self.pump).await;
                 return Ended::Stopped;
             }
             if now.saturating_sub(renewed) >= RENEW_EVERY_MS {
@@ -189,8 +169,10 @@ impl Follower {
     /// Reads what the second branch holds: until a read takes longer than `each_ms`, or for about `for_ms`.
     /// Tells whether there was anything.
     async fn catch_up(&mut self, each_ms: u64, for_ms: u64) -> bool {
+        if let Some(branch) = self.untouched.take() {
+            self.reader = branch.reader().ok();
+        }
         let Some(reader) = self.reader.as_mut() else { return false };
-        self.untouched = None;
         let from = time::now_ms();
         let mut any = false;
         loop {
@@ -229,14 +211,13 @@ impl Follower {
     /// Reads the second branch to its end: at once and natively when nothing was read of it yet.
     async fn read_rest(&mut self) {
         if let Some(branch) = self.untouched.take() {
-            let released = self.reader.take().map(Reader::release);
-            if let (Some(Ok(())), Some(Ok(bytes))) = (released, within(LAST_MS, branch.rest()).await) {
+            if let Some(Ok(bytes)) = self.watch.within(LAST_MS, branch.rest()).await {
                 self.meter.feed(&bytes.to_vec());
             }
             return;
         }
         if let Some(reader) = self.reader.as_mut() {
-            while let Some(Ok(Some(chunk))) = within(LAST_MS, reader.read()).await {
+            while let Some(Ok(Some(chunk))) = self.watch.within(LAST_MS, reader.read()).await {
                 self.meter.feed(&chunk.to_vec());
             }
         }

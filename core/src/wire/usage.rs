@@ -1,9 +1,8 @@
 //! What a request used, as the upstream says it or as guessed.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::wire::lex::{Lexer, Span, Token};
+use crate::wire::lex::{Fault, Lexer, Span, Text, Token};
 pub use crate::wire::tokens::{TokenEstimator, estimate_prompt, estimate_tokens};
 
 /// A usage object longer than this is not read, in bytes.
@@ -49,30 +48,30 @@ impl Usage {
         if object.len() > MAX_USAGE_BYTES {
             return None;
         }
-        let value: Value = serde_json::from_slice(object).ok()?;
-        let count = |names: &[&str]| names.iter().find_map(|name| number(value.get(*name)?));
-        let detail =
-            |objects: &[&str], name: &str| objects.iter().find_map(|o| number(value.get(*o)?.get(name)?));
-        let prompt = count(&["prompt_tokens", "input_tokens"]);
-        let completion = count(&["completion_tokens", "output_tokens"]);
-        if prompt.is_none() && completion.is_none() {
+        let mut lexer = Lexer::new(object);
+        if lexer.next() != Ok(Token::ObjectStart) {
             return None;
         }
-        let (prompt_tokens, completion_tokens) = (prompt.unwrap_or(0), completion.unwrap_or(0));
-        let sum = prompt_tokens.saturating_add(completion_tokens);
-        Some(Self {
-            prompt_tokens,
-            completion_tokens,
-            cached_tokens: detail(&["prompt_tokens_details", "input_tokens_details"], "cached_tokens")
-                .unwrap_or(0),
-            reasoning_tokens: detail(
-                &["completion_tokens_details", "output_tokens_details"],
-                "reasoning_tokens",
-            )
-            .unwrap_or(0),
-            total_tokens: count(&["total_tokens"]).unwrap_or(sum),
-            estimated: false,
-        })
+        let mut said = Said::default();
+        while let Token::Key(key) = lexer.next().ok()? {
+            match lexer.next().ok()? {
+                Token::ObjectStart => {
+                    let details =
+                        PROMPT_DETAILS.iter().chain(&COMPLETION_DETAILS).find(|name| key.is(object, name));
+                    match details {
+                        Some(name) => said.read_details(name, object, &mut lexer).ok()?,
+                        None => lexer.skip_container().ok()?,
+                    }
+                }
+                Token::ArrayStart => lexer.skip_container().ok()?,
+                Token::Number(span) => said.note(key, object, span),
+                _ => {}
+            }
+        }
+        if lexer.next() != Ok(Token::End) {
+            return None;
+        }
+        said.usage()
     }
 
     /// Finds the usage in a whole answer: the top-level `usage`, whatever its texts say. None if the body is no
@@ -98,9 +97,83 @@ impl Usage {
     }
 }
 
+/// Names of one count, OpenAI's first.
+const PROMPT: [&str; 2] = ["prompt_tokens", "input_tokens"];
+const COMPLETION: [&str; 2] = ["completion_tokens", "output_tokens"];
+const PROMPT_DETAILS: [&str; 2] = ["prompt_tokens_details", "input_tokens_details"];
+const COMPLETION_DETAILS: [&str; 2] = ["completion_tokens_details", "output_tokens_details"];
+
+/// What a usage object says, by the two names of each count.
+#[derive(Default)]
+struct Said {
+    prompt: [Option<u64>; 2],
+    completion: [Option<u64>; 2],
+    cached: [Option<u64>; 2],
+    reasoning: [Option<u64>; 2],
+    total: Option<u64>,
+}
+
+impl Said {
+    fn note(&mut self, key: Text, object: &[u8], span: Span) {
+        let count = number(span.of(object));
+        let all = [(PROMPT, &mut self.prompt), (COMPLETION, &mut self.completion)];
+        for (names, slots) in all {
+            for (name, slot) in names.into_iter().zip(slots) {
+                if key.is(object, name) {
+                    *slot = count;
+                    return;
+                }
+            }
+        }
+        if key.is(object, "total_tokens") {
+            self.total = count;
+        }
+    }
+
+    /// Reads one of the inner objects, which has just been opened.
+    fn read_details(&mut self, name: &str, object: &[u8], lexer: &mut Lexer<'_>) -> Result<(), Fault> {
+        let (names, slots, wanted) = match PROMPT_DETAILS.contains(&name) {
+            true => (PROMPT_DETAILS, &mut self.cached, "cached_tokens"),
+            false => (COMPLETION_DETAILS, &mut self.reasoning, "reasoning_tokens"),
+        };
+        let mut count = None;
+        while let Token::Key(key) = lexer.next()? {
+            match lexer.next()? {
+                Token::ObjectStart | Token::ArrayStart => lexer.skip_container()?,
+                Token::Number(span) if key.is(object, wanted) => count = number(span.of(object)),
+                _ => {}
+            }
+        }
+        for (known, slot) in names.into_iter().zip(slots) {
+            if known == name {
+                *slot = count;
+            }
+        }
+        Ok(())
+    }
+
+    fn usage(self) -> Option<Usage> {
+        let first = |[first, second]: [Option<u64>; 2]| first.or(second);
+        let (prompt, completion) = (first(self.prompt), first(self.completion));
+        if prompt.is_none() && completion.is_none() {
+            return None;
+        }
+        let (prompt_tokens, completion_tokens) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+        Some(Usage {
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens: first(self.cached).unwrap_or(0),
+            reasoning_tokens: first(self.reasoning).unwrap_or(0),
+            total_tokens: self.total.unwrap_or(prompt_tokens.saturating_add(completion_tokens)),
+            estimated: false,
+        })
+    }
+}
+
 /// A count, however it is written. Below zero is zero, beyond any count the largest.
-fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_f64().map(|float| float as u64))
+fn number(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|float| float as u64))
 }
 
 #[cfg(test)]
