@@ -11,7 +11,6 @@ await runMain(async () => {
   const served = await serveFilled();
   const browser = await launch();
   try {
-    await ask(served, REQUESTS);
     const { url } = served.rondo;
     const [name, ...value] = served.cookie.split('=');
     const cookies = [{ name, value: value.join('='), domain: '127.0.0.1', path: '/', httpOnly: true, secure: false, sameSite: 'Strict', expires: -1 }];
@@ -32,7 +31,7 @@ await runMain(async () => {
     };
     const to = (hash, selector) => async () => {
       await page.evaluate((next) => { location.hash = next; }, hash);
-      await page.waitForSelector(selector);
+      await page.waitForSelector(selector, { state: 'attached' });
     };
     const scroll = async () => {
       for (let n = 0; n < 30; n += 1) {
@@ -65,6 +64,8 @@ await runMain(async () => {
     await step('Tokens: type a search', async () => { await page.getByRole('searchbox', { name: 'Search' }).pressSequentially('website', { delay: 60 }); await page.waitForTimeout(400); await loaded(); });
     await step('Models: first', to('#/models', '.page h2'));
     await step('Models: scroll', scroll);
+    // Not before: the Coordinator forgets recent requests when it rests.
+    await ask(served, REQUESTS);
     await step('Requests: first', to('#/requests', '.requests-list tbody tr'));
     await step('Requests: scroll', scroll);
     for (let n = 0; n < 4; n += 1) {
