@@ -8,7 +8,8 @@
 //! Who rests after a quota 429 has no room before the time that the upstream stated: it may not be used.
 //!
 //! - [`Charge::Reserved`]: each takes what the upstream reserves for it, and nothing that is under way gives
-//!   anything back, nor what is over but cannot have been reported yet ([`Unreported`]). All that is left is known at that moment, so nobody has an excuse: this is the figure with a bound.
+//!   anything back, nor what is over but cannot have been reported yet ([`Unreported`]). All that is left is known
+//!   at that moment, so nobody has an excuse: this is the figure with a bound.
 //! - [`Charge::Used`]: each takes what it will really use, and what is under way and over in time has given back
 //!   the rest. Nobody can know that; it says what a seer could have done.
 

@@ -134,11 +134,13 @@ impl Promised {
         Self { until: self.until.get(..upto).unwrap_or_default().to_vec(), tokens: self.tokens }
     }
 
-    /// The end of the last step from `from` on until which more come than `room` says, if there is one.
+    /// The end of the last step from `from` on until which more come than `room` says, if there is one. Looked at
+    /// are the steps of the first `most` who come.
     #[must_use]
-    pub fn short_until(&self, from: u64, room: impl Fn(u64) -> f64) -> Option<u64> {
+    pub fn short_until(&self, from: u64, most: f64, room: impl Fn(u64) -> f64) -> Option<u64> {
         let first = self.until.partition_point(|(end, _)| *end < from);
-        let steps = self.until.get(first..).unwrap_or_default();
+        let last = self.until.partition_point(|(_, come)| *come <= most);
+        let steps = self.until.get(first..last.max(first)).unwrap_or_default();
         steps.iter().rev().find(|(end, come)| *come >= 1.0 && *come > room(*end)).map(|(end, _)| *end)
     }
 

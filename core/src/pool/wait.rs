@@ -250,8 +250,9 @@ impl Pool {
         Given::RetryAfter { after_ms, why }
     }
 
-    /// From when on there is more than was promised to those who will come: what is taken before would be missing
-    /// when they do. Who was promised it may take it.
+    /// From when on there is more than was promised to the first who will come: what is taken before would be missing
+    /// when they do. Who was promised it may take it. What comes after a dozen was estimated as a whole, with
+    /// room to spare: one more or less now is not what decides.
     pub(super) fn spare_from(&self, wanted: &Wanted<'_>) -> u64 {
         let Wanted { now, tries, seeker, place, .. } = *wanted;
         if matches!(place, Place::Promised { .. }) {
@@ -290,7 +291,7 @@ impl Pool {
         if room.by(now) >= coming.all() + itself {
             return 0;
         }
-        coming.short_until(now, |end| room.by(end) - itself).unwrap_or(0)
+        coming.short_until(now, WORKED_OUT as f64, |end| room.by(end) - itself).unwrap_or(0)
     }
 
     fn foresee(&self, wanted: &Wanted<'_>, promised: &Promised) -> Foreseen {
@@ -343,7 +344,7 @@ impl Pool {
         let later = promised.within(turn + KEEPS_MS);
         for _ in 0..SEARCHES {
             let room = |end| (foreseen.room.by(end) - foreseen.itself) * PROMISED_SHARE - wanted.ahead.part;
-            let Some(short) = later.short_until(turn + 1, room) else { break };
+            let Some(short) = later.short_until(turn + 1, f64::MAX, room) else { break };
             turn = foreseen.room.when(short, before, FAR_MS);
         }
         turn
