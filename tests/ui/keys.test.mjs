@@ -126,7 +126,7 @@ describe('the page of keys', () => {
     }
     const row = await find(HOSTILE[0]);
     await page.getByRole('searchbox', { name: 'Search' }).fill('z'.repeat(10_240));
-    await page.getByText('At most 200 characters.').waitFor();
+    await page.getByText('10,240 characters; at most 200 fit.').waitFor();
     await page.goto(`${pool.rondo.url}/#/keys?id=${row.id}`);
     const side = page.getByRole('dialog');
     await side.getByText(HOSTILE[0]).waitFor();
