@@ -6,7 +6,7 @@ import { buildAdmin } from './admin.mjs';
 import { inRoot, npmBin, root, tool } from './paths.mjs';
 import { mustRun, readIfThere, say, UserError, withLock } from './run.mjs';
 import { toolVersions } from './tools.mjs';
-import { withoutNames } from './wasm.mjs';
+import { withoutNames, withoutRepeats } from './wasm.mjs';
 
 /**
  * How the Worker is built. `release` is what is deployed. `fast` is the same code without wasm-opt
@@ -124,6 +124,8 @@ async function buildWorker(mode, quiet) {
       ESBUILD_BIN: npmBin('esbuild'),
     },
   });
+  const entry = join(out, 'index.js');
+  writeFileSync(entry, withoutRepeats(readFileSync(entry, 'utf8')));
   if (mode === 'release') {
     const module = join(out, 'index_bg.wasm');
     writeFileSync(module, withoutNames(readFileSync(module)));

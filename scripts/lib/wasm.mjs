@@ -17,6 +17,13 @@ export function withoutNames(bytes) {
   return Buffer.concat(kept);
 }
 
+/**
+ * The entry module with each of our own JavaScript modules named once among the imports of the wasm: wasm-bindgen names
+ * one for every function that it imports without a wrapper, and bundlers complain of the repetition.
+ * @param {string} text of `index.js`
+ */
+export const withoutRepeats = (text) => text.replace(/("\.\/snippets\/[^"]+":\s*[\w$]+)(?:,\s*\1)+/g, '$1');
+
 function customName(bytes, at) {
   const length = number(bytes, at);
   return Buffer.from(bytes.subarray(length.next, length.next + length.value)).toString();

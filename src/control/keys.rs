@@ -82,7 +82,7 @@ pub async fn groups(call: &Call) -> Outcome {
 /// `POST /api/keys/enable`. Three queries, whatever the number.
 pub async fn switch(call: &Call) -> Outcome {
     let switch = KeySwitch::parse(&call.object(ADMIN_BODY_BYTES).await?)?;
-    let (actor, detail) = (call.actor(), format!("{{n}} keys enabled={}", switch.enabled));
+    let (actor, detail) = (call.actor(), format!("{CHANGED} keys enabled={}", switch.enabled));
     let changed = keys::switch(&call.db, &switch, &call.deed(&actor, "key.patch", &detail)).await?;
     if changed > 0 {
         call.announce().await;

@@ -14,8 +14,12 @@ const FLUSH_MS: u64 = 35_000;
 
 /// The alarm: flush, KV, pruning, and the next alarm while something is left to do.
 pub async fn on_alarm(core: &Core) {
-    core.alarm_set.set(false);
+    let due = core.takes_flush().await;
     if !core.is_loaded() {
+        return;
+    }
+    core.keep_promises();
+    if !due {
         return;
     }
     let mut again = false;

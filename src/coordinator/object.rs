@@ -19,6 +19,12 @@ const RELOAD_AFTER_MS: u64 = 500;
 
 /// Where it is stored what was spent.
 const SPENDING_NAME: &str = "spending";
+/// Where promised times are stored.
+const PROMISES_NAME: &str = "promises";
+/// How soon after it was made a promise is written down: half of what the platform grants an object that is not asked.
+const PROMISES_KEPT_MS: u64 = 5_000;
+/// An alarm may ring so much early.
+const ALARM_EARLY_MS: u64 = 50;
 
 /// Why the Coordinator cannot work.
 #[derive(Clone, Debug)]
@@ -68,8 +74,10 @@ pub struct Core {
     pub watch: Watch,
     /// Why it does not work; `None` once loaded.
     pub trouble: RefCell<Option<Trouble>>,
-    /// Whether an alarm is set.
-    pub alarm_set: Cell<bool>,
+    /// When the alarm is set for; 0 without one.
+    alarm_at: Cell<u64>,
+    /// When the next flush is due; 0 when nothing waits for one.
+    flush_due: Cell<u64>,
     /// Until when a flush is under way.
     pub flushing_until: Cell<u64>,
     /// What KV holds, to write only what changed.
@@ -97,7 +105,8 @@ impl Core {
             bell: Bell::default(),
             watch: Watch::default(),
             trouble: RefCell::new(None),
-            alarm_set: Cell::new(false),
+            alarm_at: Cell::new(0),
+            flush_due: Cell::new(0),
             flushing_until: Cell::new(0),
             kv_written: RefCell::new(KvWritten::default()),
             spending: Cell::new(Spending::default()),
@@ -199,6 +208,9 @@ impl Core {
         let spent = self.journal.text(SPENDING_NAME)?.and_then(|text| serde_json::from_str(&text).ok());
         let before = self.spending.replace(spent.unwrap_or_default());
         self.spend(&before);
+        if let Some(promises) = self.journal.text(PROMISES_NAME)? {
+            pool.restore_promises(time::now_ms(), &promises);
+        }
         for groups in super::views::dismissed(self)? {
             pool.kinship().dismiss(&groups);
         }
@@ -287,17 +299,60 @@ impl Core {
         self.journal.set_text(SPENDING_NAME, &serde_json::to_string(&self.spending.get())?)
     }
 
-    /// Sets the alarm unless one is set.
+    /// Has a flush made after that time, unless one is due sooner.
     pub async fn set_alarm(&self, after_ms: u64) {
-        if self.alarm_set.replace(true) {
+        let at = time::now_ms() + after_ms;
+        let due = self.flush_due.get();
+        if due == 0 || at < due {
+            self.flush_due.set(at);
+        }
+        self.wake_by(at).await;
+    }
+
+    /// The alarm has rung: whether a flush is due. If it is not yet, it rings again.
+    pub async fn takes_flush(&self) -> bool {
+        self.alarm_at.set(0);
+        let (now, due) = (time::now_ms(), self.flush_due.get());
+        if due > now + ALARM_EARLY_MS {
+            self.wake_by(due).await;
+            return false;
+        }
+        self.flush_due.set(0);
+        true
+    }
+
+    /// Sets the alarm unless one rings sooner.
+    async fn wake_by(&self, at: u64) {
+        let set = self.alarm_at.get();
+        if set != 0 && set <= at {
             return;
         }
-        let after = std::time::Duration::from_millis(after_ms);
+        self.alarm_at.set(at);
+        let after = std::time::Duration::from_millis(at.saturating_sub(time::now_ms()));
         // An alarm counts as a row.
         self.spend(&Spending { object_rows_written: 1, ..Spending::default() });
         if self.storage.set_alarm(after).await.is_err() {
-            self.alarm_set.set(false);
+            self.alarm_at.set(0);
             log::error("alarm_not_set", &json!({}));
+        }
+    }
+
+    /// Sees to it that times which were promised outlive the object's memory: the platform ends an object that
+    /// nobody asks for some ten seconds, and clients who were all told to come back later ask for nothing.
+    pub async fn promised(&self) {
+        if self.pool.borrow().has_new_promises() {
+            self.wake_by(time::now_ms() + PROMISES_KEPT_MS).await;
+        }
+    }
+
+    /// Writes down what was promised, if that has changed.
+    pub fn keep_promises(&self) {
+        let promises = self.pool.borrow_mut().new_promises(time::now_ms());
+        if let Some(promises) = promises
+            && let Err(error) = self.journal.set_text(PROMISES_NAME, &promises)
+        {
+            // They are in memory still.
+            log::warn("promises_not_stored", &json!({"error": error.0}));
         }
     }
 }

@@ -189,9 +189,10 @@ async fn ask(core: &Core, body: &str, by_header: bool) -> Result<Response> {
     if !ask.settles.is_empty() || ask.want.is_some() {
         core.bell.ring();
     }
-    if !ask.settles.is_empty() && !core.alarm_set.get() {
+    if !ask.settles.is_empty() {
         core.set_alarm(interval).await;
     }
+    core.promised().await;
     match answer {
         Ok(answer) if by_header && fits_header(&answer) => header_response(&answer),
         Ok(answer) => text_response(&answer, 200),

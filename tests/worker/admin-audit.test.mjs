@@ -48,6 +48,11 @@ describe('the audit log and the secrets', () => {
     'POST /api/keys/batch': ['key.batch', () => api('POST', '/api/keys/batch', { input: added[1] })],
     'PATCH /api/keys/{id}': ['key.patch', async () => api('PATCH', `/api/keys/${await idOf('keys', manual(added[0]))}`, { weight: 3 })],
     'POST /api/keys/group': ['key.group', async () => api('POST', '/api/keys/group', { ids: [await idOf('keys', manual(added[0]))], group: 'g' })],
+    'POST /api/keys/enable': ['key.patch', async () => {
+      const ids = [await idOf('keys', manual(added[0]))];
+      await api('POST', '/api/keys/enable', { ids, enabled: false });
+      return api('POST', '/api/keys/enable', { ids, enabled: true });
+    }],
     'POST /api/keys/suggestions': ['suggestion.accept', async () => api('POST', '/api/keys/suggestions', { groups: ['group:g', `key:${await idOf('keys', manual(added[1]))}`], accept: true })],
     'POST /api/keys/{id}/test': ['key.test', async () => api('POST', `/api/keys/${await idOf('keys', manual(added[0]))}/test`)],
     'POST /api/keys/test': ['key.test', async () => api('POST', '/api/keys/test', { ids: [await idOf('keys', manual(added[0]))] })],

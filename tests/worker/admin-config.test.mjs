@@ -89,7 +89,7 @@ describe('tokens', () => {
     assert.equal(body.items.length, 1);
     assert.ok(body.total >= 4);
     assertProblem(await api('GET', '/api/tokens?per_page=0'), 400, 'per_page');
-    assertProblem(await api('GET', '/api/tokens?q=x'), 400, 'q');
+    assertProblem(await api('GET', '/api/tokens?name=x'), 400, 'name');
   });
 });
 

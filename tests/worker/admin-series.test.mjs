@@ -291,7 +291,7 @@ test('while the Coordinator does not answer the overview says what is known, and
     const { ready, missing, keys, now, fuel } = await pool.admin('GET', '/api/overview');
     assert.deepEqual([ready, missing, now], [false, [], null]);
     assert.deepEqual(keys, { total: 2, active: 2, cooling: 0, suspended: 0, invalid: 0, disabled: 0 });
-    assert.deepEqual(fuel.quota, { lasts_s: null, group: null, groups: [] });
+    assert.deepEqual(fuel.quota, { lasts_s: null, group: null, name: null, groups: [] });
     assert.deepEqual(fuel.cloudflare.items, []);
     await pool.admin('GET', '/metrics', undefined, { expect: [503] });
   } finally {

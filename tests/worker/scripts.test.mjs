@@ -9,6 +9,7 @@ import { build, digest } from '../../scripts/lib/build.mjs';
 import { cargoCounts, nodeCounts, withExitCode } from '../../scripts/lib/counts.mjs';
 import { deploy, onlyKeysMissing } from '../../scripts/lib/deploy.mjs';
 import { inRoot } from '../../scripts/lib/paths.mjs';
+import { withoutRepeats } from '../../scripts/lib/wasm.mjs';
 
 describe('counting test results', () => {
   test('adds up the binaries of cargo test', () => {
@@ -31,6 +32,12 @@ describe('counting test results', () => {
     assert.equal(withExitCode({ passed: 3, failed: 2, ignored: 0 }, 1).failed, 2);
     assert.equal(withExitCode({ passed: 3, failed: 0, ignored: 0 }, 0).failed, 0);
   });
+});
+
+test('the entry module names each of our own modules once', () => {
+  const [one, other] = ['"./snippets/a/glue.js":y', '"./snippets/b/more.js":z'];
+  assert.equal(withoutRepeats(`{${one},${one}, ${one},${other},"./x.js":y}`), `{${one},${other},"./x.js":y}`);
+  assert.equal(withoutRepeats(`{${one},${one}}`), `{${one}}`);
 });
 
 describe('a build', () => {

@@ -2,7 +2,9 @@
 
 use super::books::UsageRow;
 use super::keys::{GroupState, KeyState};
-use super::models::ModelState;
+use super::line::{Mask, mask};
+use super::models::{Model, ModelState};
+use super::promises::Kept;
 use super::quota::Quota;
 use super::state::{Pool, figures, page_of};
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,34 @@ pub struct KeyStatusRow {
 }
 
 impl Pool {
+    /// Whether times were promised, or taken up, since that was last written down.
+    #[must_use]
+    pub fn has_new_promises(&self) -> bool {
+        self.line.has_new_promises()
+    }
+
+    /// What was promised to whom, as JSON; `None` when nothing has changed since it was last asked for.
+    pub fn new_promises(&mut self, now: u64) -> Option<String> {
+        let Self { line, models, .. } = self;
+        let named = |of: Mask| {
+            let fits = |(_, model): &(&String, &Model)| of & mask([model.number]) != 0;
+            models.iter().filter(fits).map(|(name, _)| name.clone()).collect()
+        };
+        let kept = line.promises().to_keep(now, named)?;
+        serde_json::to_string(&kept).ok()
+    }
+
+    /// After a restart: what was promised before. What can't be read is passed over: its clients have to wait anew.
+    pub fn restore_promises(&mut self, now: u64, json: &str) {
+        for kept in serde_json::from_str::<Vec<Kept>>(json).unwrap_or_default() {
+            let numbers = kept.models.iter().filter_map(|name| Some(self.model(name, now)?.number));
+            let models = mask(numbers.collect::<Vec<_>>());
+            if models != 0 {
+                self.line.restore(now, &kept, models);
+            }
+        }
+    }
+
     /// Takes what changed.
     pub fn checkpoint(&mut self, now: u64) -> Checkpoint {
         let mut names: Vec<String> = self.dirty.drain().collect();

@@ -8,7 +8,7 @@
 //! number (the ticket), and lapses when nobody asks for it in time. Who was refused with a time to come back is
 //! kept as a promise ([`super::promises`]): when it comes it stands before all who were promised nothing.
 
-use super::promises::{Promised, Promises};
+use super::promises::{Kept, Promised, Promises};
 use std::collections::HashMap;
 
 /// Places kept at the most; beyond it a request is refused with the time it would take.
@@ -295,6 +295,32 @@ impl Line {
         if self.promises.make(now, due, token, seeker) {
             self.charge(seeker.token, place);
         }
+    }
+
+    /// The promises, for writing them down.
+    pub(super) fn promises(&mut self) -> &mut Promises {
+        &mut self.promises
+    }
+
+    /// Whether there are other promises than were last written down.
+    #[must_use]
+    pub fn has_new_promises(&self) -> bool {
+        self.promises.have_changed()
+    }
+
+    /// Takes a promise that was written down before a restart.
+    pub(super) fn restore(&mut self, now: u64, kept: &Kept, models: Mask) {
+        let Kept { due, token, fingerprint, tokens, reserved, .. } = kept;
+        let seeker = Seeker {
+            ticket: None,
+            token,
+            models,
+            tokens: *tokens,
+            reserved: *reserved,
+            fingerprint: *fingerprint,
+        };
+        let number = self.number_of(token);
+        self.promises.put_back(now, (*due, 0), number, &seeker);
     }
 
     fn number(&self, token: &str) -> u32 {

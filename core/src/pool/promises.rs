@@ -2,10 +2,13 @@
 //! promised twice, and whoever comes when told is known again: by its token and its body.
 
 use super::line::{Mask, Seeker, overlap};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Promises kept at the most.
 pub(super) const PROMISES: usize = 16_384;
+/// Promises written down at the most: with their names they fit one row (2 MB) many times over.
+const WRITTEN: usize = 2_000;
 /// How long after its moment a promise is kept: clients spread their returns.
 const GRACE_MS: u64 = 10_000;
 /// How much sooner than told a request may come and still be known.
@@ -16,6 +19,23 @@ const LATE_MS: u64 = 1_500;
 const STEP_MS: u64 = 1_000;
 /// What of the promises is expected to be taken up as long as nothing is known: clients do as they are told.
 const KEPT: f64 = 1.0;
+
+/// A promise as it is written down: models by name, since their numbers change with each start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// When it is due, unix milliseconds.
+    pub due: u64,
+    /// The client token.
+    pub token: String,
+    /// What the request is known by.
+    pub fingerprint: u64,
+    /// The models it may use.
+    pub models: Vec<String>,
+    /// Tokens it is expected to use.
+    pub tokens: u64,
+    /// Tokens that are reserved for it.
+    pub reserved: u64,
+}
 
 #[derive(Debug)]
 struct Promise {
@@ -90,6 +110,8 @@ pub(super) struct Promises {
     /// By the number of the client token.
     own: HashMap<u32, Calendar>,
     number: u64,
+    /// Some were made or taken up since they were last written down.
+    changed: bool,
     /// The part of those that were taken up or lapsed that was taken up, of late.
     kept: Option<f64>,
 }
@@ -162,19 +184,50 @@ impl Promises {
         if self.by_due.len() >= PROMISES {
             return false;
         }
-        self.number += 1;
-        self.insert((due.max(now), self.number), token, seeker);
+        let number = self.next_number();
+        self.insert((due.max(now), number), token, seeker);
         true
     }
 
     /// Keeps a promise that was taken up in vain.
     pub fn put_back(&mut self, now: u64, place: (u64, u64), token: u32, seeker: &Seeker<'_>) {
-        if place.0 + GRACE_MS > now && self.by_due.len() < PROMISES {
-            self.insert(place, token, seeker);
+        if place.0 + GRACE_MS <= now || self.by_due.len() >= PROMISES {
+            return;
         }
+        // One from before a restart has no number of its own.
+        let number = if place.1 == 0 { self.next_number() } else { place.1 };
+        self.insert((place.0, number), token, seeker);
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Whether there are others than were last written down.
+    pub fn have_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Those to write down, the first that are due; `None` when nothing has changed. `named` gives a set's names.
+    pub fn to_keep(&mut self, now: u64, named: impl Fn(Mask) -> Vec<String>) -> Option<Vec<Kept>> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let due = self.by_due.range((now.saturating_sub(GRACE_MS), 0)..);
+        let kept = due.take(WRITTEN).map(|((due, _), promise)| Kept {
+            due: *due,
+            token: promise.token.clone(),
+            fingerprint: promise.fingerprint,
+            models: named(promise.models),
+            tokens: promise.tokens,
+            reserved: promise.reserved,
+        });
+        Some(kept.collect())
     }
 
     fn insert(&mut self, place: (u64, u64), token: u32, seeker: &Seeker<'_>) {
+        self.changed = true;
         self.all.add(place.0, seeker.models, seeker.tokens);
         self.own.entry(token).or_default().add(place.0, seeker.models, seeker.tokens);
         let name = (seeker.token.to_owned(), seeker.fingerprint);
@@ -211,6 +264,7 @@ impl Promises {
 
     fn forget(&mut self, place: (u64, u64)) -> Option<Promise> {
         let promise = self.by_due.remove(&place)?;
+        self.changed = true;
         self.all.remove(place.0, promise.models, promise.tokens);
         if let Some(own) = self.own.get_mut(&promise.number) {
             own.remove(place.0, promise.models, promise.tokens);

@@ -203,3 +203,40 @@ fn who_may_use_another_model_that_has_room_is_not_in_the_way() {
     let named = ask(&mut pool, T + 1_150, of(Some("m"), 99));
     assert!(matches!(named, Given::Grants(_)), "{due:?}: {named:?}");
 }
+
+#[test]
+fn what_was_promised_outlives_a_restart() {
+    let config = || {
+        let mut config = learning(&["m"]);
+        config.settings.limit_overrides = per_minute(Some(5), None);
+        config
+    };
+    let mut pool = Pool::new(1);
+    pool.configure(config(), keys(1));
+    for _ in 0..5 {
+        let given = grant(&mut pool, T);
+        pool.apply(T, &[ended(&given, AttemptEnd::Ok)]);
+    }
+    let back = |fingerprint: u64| Want { fingerprint, deadline_ms: 1_000, ..want() };
+    let Given::RetryAfter { after_ms, .. } = ask(&mut pool, T, back(7)) else { panic!("a time") };
+    assert!(pool.has_new_promises());
+    let kept = pool.new_promises(T).unwrap();
+    assert!(!pool.has_new_promises() && pool.new_promises(T).is_none(), "once");
+    let rows = pool.checkpoint(T);
+
+    let mut again = Pool::new(2);
+    again.configure(config(), keys(1));
+    for (name, json) in &rows.states {
+        again.restore_state(name, json);
+    }
+    again.restore_promises(T + 11_000, &kept);
+    let at = T + after_ms;
+    let other = ask(&mut again, at - 200, back(8));
+    assert!(!matches!(other, Given::Grants(_)), "it is kept for who was told: {other:?}");
+    assert!(
+        matches!(ask(&mut again, at, back(7)), Given::Grants(_) | Given::Ticket { .. }),
+        "who comes as told"
+    );
+    again.restore_promises(at, "no JSON");
+    again.restore_promises(at, "[{\"due\": 1}]");
+}
