@@ -64,6 +64,8 @@ async function walk(page, { url, code }) {
   await page.getByText(`${KEYS.length} keys`, { exact: true }).waitFor();
   await shot('keys');
   await page.getByRole('button', { name: `Add ${KEYS.length} keys` }).click();
+  await page.getByText(`${KEYS.length} keys added.`).waitFor();
+  await page.getByRole('button', { name: 'Continue' }).click();
   step('Keys are pasted as they are found (here a line of an `.env` file); the page shows what it understood before it adds them.', 'keys');
 
   await page.getByRole('button', { name: 'Make token' }).click();
@@ -87,7 +89,7 @@ async function walk(page, { url, code }) {
   await page.goto(`${url}/#/playground`);
   await page.getByRole('textbox', { name: 'Message', exact: true }).fill('Why is the sky blue? [[tokens=160 delay=10]]');
   await page.keyboard.press('Control+Enter');
-  await page.getByRole('link', { name: /story/i }).first().waitFor();
+  await page.locator('.playground-figures').getByText(/^csk-…/).waitFor();
   await shot('playground');
   step('The playground: an answer streams in, with its time to the first token, its pace and its key.', 'playground');
 }

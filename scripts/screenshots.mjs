@@ -72,7 +72,7 @@ async function picture(browser, url, name, options, path) {
   const { page, complaints, close } = await openAt(browser, url, `#/${name}`, options);
   await READY[name](page);
   await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))));
-  await page.screenshot({ path, fullPage: options.viewport.width < 500 });
+  await page.screenshot({ path, fullPage: name === 'overview' && options.viewport.width > 500 });
   await close();
   if (complaints.length > 0) throw new Error(`${name}: ${complaints.join('\n')}`);
 }

@@ -2,25 +2,9 @@
 // The playground: a conversation with the pool over the simulator.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { MODEL, startPool, TOKEN } from '../harness/rondo.mjs';
+import { MODEL, startPool } from '../harness/rondo.mjs';
 import { assertFits, launch, picture } from './browser.mjs';
 import { assertAccessible, openSignedIn } from './signed-in.mjs';
-
-// A Worker without the call gets it: the same course with the token of the environment.
-const ENTRY = `
-import Worker from './index.js';
-export * from './index.js';
-export default class extends Worker {
-  async fetch(request) {
-    if (new URL(request.url).pathname !== '/api/playground') return super.fetch(request);
-    const copy = request.clone();
-    const response = await super.fetch(request);
-    if (response.status !== 404 || !response.headers.get('content-type').includes('problem')) return response;
-    const headers = new Headers(copy.headers);
-    headers.set('authorization', 'Bearer ${TOKEN}');
-    return super.fetch(new Request(new URL('/v1/chat/completions', request.url), { method: 'POST', headers, body: await copy.text(), signal: request.signal }));
-  }
-}`;
 
 describe('the playground', () => {
   let pool;
@@ -31,7 +15,7 @@ describe('the playground', () => {
     await page.keyboard.press('Control+Enter');
   };
   before(async () => {
-    pool = await startPool({ keys: 3, sim: { recordBodies: true }, worker: { entry: ENTRY } });
+    pool = await startPool({ keys: 3, sim: { recordBodies: true } });
     await pool.admin('PUT', '/api/models/fast-and-small', { members: [MODEL] });
     browser = await launch();
   });
@@ -55,6 +39,7 @@ describe('the playground', () => {
     await first.getByText(/tokens\/s/).waitFor();
     await first.getByText(/\d+ in, 80 out/).waitFor();
     await first.getByText('Attempts').waitFor();
+    await first.getByText(/^csk-…\d{4}$/).waitFor();
     await first.getByText('Reasoning', { exact: true }).click();
     assert.ok((await first.locator('.playground-reasoning p').textContent()).length > 10, 'the reasoning is in its fold');
     const answer = await first.locator('.playground-answer > .playground-text').textContent();

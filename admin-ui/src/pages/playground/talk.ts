@@ -1,6 +1,6 @@
 // The conversation: in the page's memory only, so that it is still there after a look at another page.
 import { effect, signal } from '@preact/signals';
-import { ApiError, session } from '../../api.ts';
+import { api, ApiError, session } from '../../api.ts';
 import { chat, type ChatEnd, type ChatMessage } from '../../chat.ts';
 
 /** What is known of one call from its headers; null where the header is not there. */
@@ -12,6 +12,8 @@ export type Turn = {
   reasoning: string;
   state: 'running' | 'done' | 'stopped' | 'failed';
   told: Told;
+  /** The keys it was tried with, masked, in their order; null until that is known. */
+  keys: string[] | null;
   /** What was asked for. */
   asked: string;
   end: ChatEnd | null;
@@ -79,7 +81,7 @@ export async function send(prompt: string) {
   const id = last;
   const messages = [...(system.trim() ? [{ role: 'system' as const, content: system }] : []), ...history(turns.value), { role: 'user' as const, content: prompt }];
   const told: Told = { id: null, model: null, attempts: null, waitMs: null };
-  turns.value = [...turns.value, { id, prompt, answer: '', reasoning: '', state: 'running', told, asked: model, end: null, error: null }];
+  turns.value = [...turns.value, { id, prompt, answer: '', reasoning: '', state: 'running', told, keys: null, asked: model, end: null, error: null }];
   try {
     const end = await chat({
       path: '/api/playground',
@@ -98,6 +100,30 @@ export async function send(prompt: string) {
   } catch (error) {
     if (own.signal.aborted) change(id, () => ({ state: 'stopped' }));
     else change(id, () => ({ state: 'failed', error: error instanceof ApiError ? error : new ApiError(200, 'broken', '') }));
+  }
+  void learnKeys(id);
+}
+
+/** A request is told of a moment after its end. */
+const STORY_MS = 400;
+const STORY_TRIES = 6;
+
+/** Which keys it was tried with: the answer does not say, its story does. */
+async function learnKeys(id: number) {
+  for (let n = 0; n < STORY_TRIES; n += 1) {
+    await new Promise((resolve) => setTimeout(resolve, STORY_MS));
+    const request = turns.peek().find((turn) => turn.id === id)?.told.id;
+    if (!request || session.peek() === 'out') return;
+    try {
+      const { items } = await api.get<{ items: { id: string; attempts: { masked: string | null }[] }[] }>('/api/requests', { limit: 50 });
+      const story = items.find((item) => item.id === request);
+      if (!story) continue;
+      change(id, () => ({ keys: story.attempts.flatMap(({ masked }) => (masked ? [masked] : [])) }));
+      return;
+    } catch {
+      // The link to the story is there all the same.
+      return;
+    }
   }
 }
 

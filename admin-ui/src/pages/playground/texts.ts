@@ -53,6 +53,7 @@ const en = {
   attempts: 'Attempts',
   wait: 'Wait',
   request: 'Request',
+  keys: (n: number): string => (n === 1 ? 'Key' : 'Keys'),
   story: (id: string) => `Story of request ${id}`,
   remedies: {
     0: 'The Worker does not answer. Check your connection and try again.',
@@ -125,6 +126,7 @@ const zh: typeof en = {
   attempts: '尝试次数',
   wait: '等待',
   request: '请求',
+  keys: () => '密钥',
   story: (id) => `请求 ${id} 的经过`,
   remedies: {
     0: 'Worker 没有响应。请检查网络连接后重试。',

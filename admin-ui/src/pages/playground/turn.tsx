@@ -43,6 +43,7 @@ function Figures({ turn }: { turn: Turn }) {
   if (end) all.push([t.total, duration(end.durationMs)]);
   if (end?.usage) all.push([t.tokens, t.inOut(number(end.usage.prompt_tokens), number(end.usage.completion_tokens))]);
   if (told.attempts !== null) all.push([t.attempts, told.attempts]);
+  if (turn.keys && turn.keys.length > 0) all.push([t.keys(turn.keys.length), <span class="mono">{turn.keys.join(' → ')}</span>]);
   if (told.waitMs !== null) all.push([t.wait, duration(told.waitMs)]);
   if (told.id !== null) all.push([t.request, <a class="mono playground-id" href={href('requests', { id: told.id })} title={t.story(told.id)}>{told.id}</a>]);
   return (
