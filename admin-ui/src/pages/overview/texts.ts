@@ -38,7 +38,7 @@ const en = {
 
   keysTitle: 'Keys',
   allKeys: 'All keys',
-  states: { active: 'Active', cooling: 'Cooling', suspended: 'Suspended', invalid: 'Invalid', disabled: 'Disabled' },
+  states: { active: 'Active', cooling: 'Cooling', suspended: 'Suspended', invalid: 'Invalid', disabled: 'Paused' },
   stateNotes: {
     active: 'can be used',
     cooling: 'back by themselves',
@@ -156,7 +156,7 @@ const zh: typeof en = {
 
   keysTitle: '密钥',
   allKeys: '全部密钥',
-  states: { active: '可用', cooling: '冷却中', suspended: '已暂停', invalid: '无效', disabled: '已停用' },
+  states: { active: '可用', cooling: '冷却中', suspended: '欠费停用', invalid: '无效', disabled: '已暂停' },
   stateNotes: {
     active: '可以使用',
     cooling: '会自动恢复',
