@@ -43,7 +43,7 @@ async function once(pool, base, n) {
 }
 
 /** The longest it may take until the first client is sent away. */
-const FILLS_MS = 25_000;
+const FILLS_MS = 60_000;
 
 /** `clients` at each isolate ask until it has been too much for `ms`; those who are sent away do as they are told. */
 async function load(pool, clients, ms) {

@@ -153,7 +153,7 @@ impl Town {
     fn send(&mut self, now: u64, client: usize, grant: &Grant) {
         let sent = now + grant.delay_ms;
         let reaches = sent + self.way();
-        let key: usize = grant.key[1..].parse().unwrap();
+        let key: usize = grant.key.strip_prefix('k').unwrap().parse().unwrap();
         let bucket = &mut self.upstream[key];
         if bucket.when(1).is_some_and(|at| at > reaches) {
             self.went.bounced += 1;
