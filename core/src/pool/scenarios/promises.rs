@@ -131,25 +131,6 @@ fn a_lease_that_is_refused_takes_no_promise_and_leaves_none() {
 }
 
 #[test]
-fn who_waits_does_not_take_what_was_promised_before_its_own_time_is_over() {
-    let mut pool = drained(1, Some(5), None);
-    let own = || Want { fingerprint: 7, ..by("small", 500, 1_000) };
-    let Given::RetryAfter { after_ms, .. } = ask(&mut pool, T, own()) else { panic!("not refused") };
-    let (mut now, deadline) = (T + after_ms - 1_000, T + after_ms - 20);
-    let mut waits = by("greedy", 500, 0);
-    while now < deadline {
-        waits.deadline_ms = deadline - now;
-        match ask(&mut pool, now, waits.clone()) {
-            Given::Ticket { ticket, after_ms, .. } => (now, waits.ticket) = (now + after_ms, Some(ticket)),
-            Given::RetryAfter { .. } => break,
-            other => panic!("{other:?}"),
-        }
-    }
-    let (sent, _) = patient(&mut pool, T + after_ms, own());
-    assert!(sent <= T + after_ms + 200, "{} ms late", sent - T - after_ms);
-}
-
-#[test]
 fn what_was_promised_is_not_missing_for_who_comes_much_later() {
     let mut pool = drained(1, Some(5), None);
     let told = |pool: &mut Pool, n: u64| match ask(pool, T, Want { fingerprint: n, ..by("small", 500, 0) }) {
