@@ -59,7 +59,7 @@ impl Pool {
             let fits = |(_, model): &(&String, &Model)| of & mask([model.number]) != 0;
             models.iter().filter(fits).map(|(name, _)| name.clone()).collect()
         };
-        let kept = line.promises().to_keep(now, named)?;
+        let kept = line.promises().take_changed(now, named)?;
         serde_json::to_string(&kept).ok()
     }
 

@@ -210,7 +210,7 @@ impl Promises {
     }
 
     /// Those to write down, the first that are due; `None` when nothing has changed. `named` gives a set's names.
-    pub fn to_keep(&mut self, now: u64, named: impl Fn(Mask) -> Vec<String>) -> Option<Vec<Kept>> {
+    pub fn take_changed(&mut self, now: u64, named: impl Fn(Mask) -> Vec<String>) -> Option<Vec<Kept>> {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
