@@ -134,10 +134,11 @@ test('who met the outage and can’t wait for its end is told when to come back,
     await warm(pool);
     pool.sim.fault({ kind: 'status', status: 500 });
     // Less than the pause before the first probe.
-    const results = await inParallel(24, 8, async () => answered(await pool.chat({}, within(900))));
-    const tried = results.filter(({ attempts }) => attempts > 0);
-    assert.ok(tried.length > 0);
-    for (const { status, text, wait, retryAfter } of results) {
+    const results = await inParallel(24, 8, async () => answered(await pool.chat({}, within(700))));
+    // Whose own time ended while an attempt was under way learned nothing of the upstream; on a slow machine there are some.
+    const told = results.filter(({ status, attempts }) => !(status === 504 && attempts > 0));
+    assert.ok(told.some(({ attempts }) => attempts > 0));
+    for (const { status, text, wait, retryAfter } of told) {
       assert.ok(status >= 500, `${status} ${text}`);
       assert.ok(wait > 0 && Number(retryAfter) >= wait / 1_000, `no time is told with ${status}: ${text}`);
     }
