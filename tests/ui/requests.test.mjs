@@ -85,7 +85,7 @@ describe('the page Requests', () => {
     await page.getByLabel('Model').selectOption('qwen-3.8-27b');
     await page.getByText('No request fits these filters.').waitFor();
     await page.getByRole('button', { name: 'Clear filters' }).first().click();
-    await page.waitForFunction(() => document.querySelector('.requests-list table').getAttribute('aria-rowcount') === '101');
+    await page.waitForFunction(() => document.querySelector('.requests-list table')?.getAttribute('aria-rowcount') === '101');
     assert.equal(await page.evaluate(() => location.hash), '#/requests');
     assert.ok(state.asked.some((search) => search.includes('status=error') && search.includes('token=tok-ci')));
     await close();
