@@ -82,6 +82,17 @@ impl Breaker {
         self.failing.retain(|(_, failed_at)| *failed_at > ended_at);
     }
 
+    /// The groups have other numbers, by the number they had; what failed of those that are gone counts no more.
+    pub fn regroup(&mut self, moved: &[Option<usize>]) {
+        self.failing.retain_mut(|(group, _)| match moved.get(*group) {
+            Some(Some(now)) => {
+                *group = *now;
+                true
+            }
+            _ => false,
+        });
+    }
+
     /// The probe was never sent, or said nothing of the upstream.
     pub fn unproven(&mut self, grant: GrantId) {
         if self.probe.is_some_and(|(probe, _)| probe == grant) {

@@ -169,7 +169,10 @@ impl Pool {
         self.snapshot = snapshot;
         let moved = self.roster.configure(keys);
         self.models.regroup(&moved);
-        self.breakers.clear();
+        // Breakers stay: an operator's change in an outage must not send everybody there at once.
+        for breaker in self.breakers.values_mut() {
+            breaker.regroup(&moved);
+        }
         let overrides = &self.snapshot.settings.limit_overrides;
         for (name, model) in self.models.iter_mut() {
             let groups: Vec<usize> = model.quotas().map(|(group, _)| group).collect();

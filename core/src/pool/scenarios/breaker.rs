@@ -68,6 +68,34 @@ fn an_open_breaker_sends_nobody_then_one_probe_and_closes_on_its_success() {
 }
 
 #[test]
+fn a_change_of_the_configuration_does_not_end_an_outage() {
+    let mut pool = storm(6);
+    let outages = pool.outages();
+    // The first key is gone, so every group has another number.
+    pool.configure(snapshot(&["m"]), keys(6).split_off(1));
+    assert_eq!(pool.outages(), outages);
+    assert!(!matches!(ask(&mut pool, T + 500, Want { deadline_ms: 100, ..want() }), Given::Grants(_)));
+}
+
+#[test]
+fn what_failed_counts_on_after_a_change_of_the_configuration() {
+    let mut pool = pool(6);
+    let given: Vec<Grant> = (0..3).map(|_| grant(&mut pool, T)).collect();
+    for grant in &given[..2] {
+        pool.apply(T, &[failed(grant, Fault::Upstream, None)]);
+    }
+    let kept = keys(6).into_iter().filter(|row| row.id != given[0].key).collect();
+    pool.configure(snapshot(&["m"]), kept);
+    assert_eq!(pool.outages(), [], "the one that is gone counts no more");
+    pool.apply(T, &[failed(&given[2], Fault::Upstream, None)]);
+    assert_eq!(pool.outages(), []);
+    let fourth = grant(&mut pool, T);
+    assert!(given.iter().all(|grant| grant.key != fourth.key));
+    pool.apply(T, &[failed(&fourth, Fault::Upstream, None)]);
+    assert_eq!(pool.outages().len(), 1);
+}
+
+#[test]
 fn each_failed_probe_doubles_the_wait_up_to_three_seconds() {
     let mut pool = storm(6);
     let mut now = T + 1_000;
