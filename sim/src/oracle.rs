@@ -85,11 +85,23 @@ impl Unreported {
     }
 }
 
+/// Buckets of an organisation and model at the most.
+const BUCKETS: usize = 8;
+/// Models of a scenario at the most.
+const MODELS: usize = 8;
+
+#[derive(Clone, Copy)]
 struct Gauge {
     metric: Metric,
     limit: f64,
     level: f64,
     rate: f64,
+    /// Milliseconds that one takes to come back.
+    each: f64,
+}
+
+impl Gauge {
+    const NONE: Self = Self { metric: Metric::Requests, limit: 0.0, level: 0.0, rate: 1.0, each: 1.0 };
 }
 
 struct Place {
@@ -97,7 +109,20 @@ struct Place {
     model: usize,
     /// For how long it rests.
     rests: f64,
-    gauges: Vec<Gauge>,
+    /// Side by side in memory: each refusal goes through all of them hundreds of times.
+    gauges: [Gauge; BUCKETS],
+    /// How many there are.
+    buckets: usize,
+}
+
+impl Place {
+    fn gauges(&self) -> &[Gauge] {
+        &self.gauges[..self.buckets]
+    }
+
+    fn gauges_mut(&mut self) -> &mut [Gauge] {
+        &mut self.gauges[..self.buckets]
+    }
 }
 
 /// Everybody's buckets at one moment.
@@ -135,27 +160,30 @@ impl<'a> Oracle<'a> {
                     limit: bucket.limit as f64,
                     level: bucket.level(),
                     rate: bucket.rate(),
+                    each: 1.0 / bucket.rate(),
                 };
-                places.push(Place {
-                    org,
-                    model,
-                    rests: rests(org, model) as f64,
-                    gauges: upstream.limiter(at).buckets(now).iter().map(gauge).collect(),
-                });
+                let buckets = upstream.limiter(at).buckets(now);
+                let mut gauges = [Gauge::NONE; BUCKETS];
+                gauges[..buckets.len()]
+                    .iter_mut()
+                    .zip(buckets)
+                    .for_each(|(place, bucket)| *place = gauge(bucket));
+                let buckets = buckets.len();
+                places.push(Place { org, model, rests: rests(org, model) as f64, gauges, buckets });
             }
         }
         if charge == Charge::Reserved {
             for over in unreported.of(now) {
                 let Some(place) = found[over.place] else { continue };
-                for (gauge, gained) in places[place].gauges.iter_mut().zip(&over.gained) {
+                for (gauge, gained) in places[place].gauges_mut().iter_mut().zip(&over.gained) {
                     gauge.level -= gained;
                 }
             }
         } else {
             for under in under_way.filter(|under| under.done_at <= until) {
                 let Some(place) = found[under.place] else { continue };
-                for gauge in places[place].gauges.iter_mut().filter(|gauge| gauge.metric != Metric::Requests)
-                {
+                let gauges = places[place].gauges_mut().iter_mut();
+                for gauge in gauges.filter(|gauge| gauge.metric != Metric::Requests) {
                     gauge.level += under.reserved as f64 - under.used.of(gauge.metric) as f64;
                 }
             }
@@ -174,14 +202,19 @@ impl<'a> Oracle<'a> {
     /// Who admits it first, and in how many milliseconds.
     fn first(&self, request: &Request, now: u64) -> (f64, usize) {
         let mut first = (f64::INFINITY, 0);
+        // Of each model, once: whether it may use it, and what it reserves there.
+        let mut models = [(false, 0.0); MODELS];
+        for (n, (of, model)) in models.iter_mut().zip(&self.scenario.models).enumerate() {
+            *of = (self.may(request, n, now), request.reserve(model.tokens_per_estimated) as f64);
+        }
         for (n, place) in self.places.iter().enumerate() {
-            if !self.may(request, place.model, now) {
+            let (may, reserve) = models[place.model];
+            if !may {
                 continue;
             }
-            let reserve = request.reserve(self.scenario.models[place.model].tokens_per_estimated) as f64;
-            let wait = place.gauges.iter().map(|gauge| {
+            let wait = place.gauges().iter().map(|gauge| {
                 let need = if gauge.metric == Metric::Requests { 1.0 } else { reserve };
-                if need > gauge.limit { f64::INFINITY } else { ((need - gauge.level) / gauge.rate).max(0.0) }
+                if need > gauge.limit { f64::INFINITY } else { (need - gauge.level) * gauge.each }
             });
             let wait = wait.fold(place.rests, f64::max);
             if wait < first.0 {
@@ -198,7 +231,7 @@ impl<'a> Oracle<'a> {
             let place = &mut self.places[place];
             let tokens = self.scenario.models[place.model].tokens_per_estimated;
             let (reserve, used) = (request.reserve(tokens), request.used(tokens));
-            for gauge in &mut place.gauges {
+            for gauge in place.gauges_mut() {
                 gauge.level -= match (gauge.metric, self.charge) {
                     (Metric::Requests, _) => 1.0,
                     (_, Charge::Reserved) => reserve as f64,
@@ -215,7 +248,7 @@ impl<'a> Oracle<'a> {
         let usable = |place: &&Place| place.rests < left as f64 && self.may(request, place.model, now);
         for place in self.places.iter().filter(usable) {
             let (mut least_tokens, mut least_requests) = (f64::MAX, f64::MAX);
-            for gauge in &place.gauges {
+            for gauge in place.gauges() {
                 let room = (gauge.level + gauge.rate * left as f64).max(0.0);
                 let least =
                     if gauge.metric == Metric::Requests { &mut least_requests } else { &mut least_tokens };
@@ -242,10 +275,14 @@ impl<'a> Oracle<'a> {
         left: u64,
     ) -> bool {
         let patience = left.saturating_sub(left / 10 + TRIP_MS) as f64;
+        // Those before it only take.
+        if self.first(request, now).0 > patience {
+            return false;
+        }
         for (n, (other, other_left)) in waiting.enumerate() {
             self.put(other, now, other_left as f64);
             // Who comes after only takes more.
-            if n % 32 == 31 && self.first(request, now).0 > patience {
+            if n % 16 == 15 && self.first(request, now).0 > patience {
                 return false;
             }
         }
@@ -271,7 +308,7 @@ impl Oracle<'_> {
         let names: Vec<String> = self.places.iter().map(name).collect();
         for (place, name) in self.places.iter().zip(&names) {
             let levels: Vec<String> = place
-                .gauges
+                .gauges()
                 .iter()
                 .map(|gauge| format!("{:.1} of {:?}", gauge.level, gauge.metric))
                 .collect();

@@ -53,7 +53,7 @@ impl Bucket {
 
     /// Microseconds that so much takes to refill.
     fn us_for(&self, units: u64) -> u64 {
-        (units as f64 * self.us_per_unit()).ceil() as u64
+        rounded_up(units as f64 * self.us_per_unit())
     }
 
     /// How long so much takes to refill, in milliseconds.
@@ -67,7 +67,7 @@ impl Bucket {
     pub fn level(&self, now: u64) -> i64 {
         let missing = self.full_at_us.saturating_sub(now * US) as f64 / self.us_per_unit();
         // A sliver of a unit is rounding, not use.
-        (self.limit as i64).saturating_sub((missing - 1e-6).ceil().max(0.0) as i64)
+        (self.limit as i64).saturating_sub(i64::try_from(rounded_up(missing - 1e-6)).unwrap_or(i64::MAX))
     }
 
     /// From when on `cost` fits; `None` if it never does. Not later than `now` means at once.
@@ -128,6 +128,13 @@ impl Bucket {
         self.limit = limit;
         self.set_level(now, (limit as i64).saturating_sub(used));
     }
+}
+
+/// The next whole number, 0 for what is below. By casts, which are quicker than `ceil` where the processor has no
+/// instruction for that: each decision rounds hundreds of times.
+fn rounded_up(number: f64) -> u64 {
+    let below = number as u64;
+    below.saturating_add(u64::from((below as f64) < number))
 }
 
 #[cfg(test)]

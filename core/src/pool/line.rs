@@ -421,7 +421,12 @@ impl Line {
 
 /// The part of a request for the models of `one` that falls to those of `other`.
 pub(super) fn overlap(one: Mask, other: Mask) -> f64 {
-    f64::from((one & other).count_ones()) / f64::from(one.count_ones().max(1))
+    // As a rule it is all or nothing; bits are counted one by one where the processor has no instruction for it.
+    match one & other {
+        0 => 0.0,
+        both if both == one => 1.0,
+        both => f64::from(both.count_ones()) / f64::from(one.count_ones()),
+    }
 }
 
 fn insert(spots: &mut Vec<Spot>, spot: Spot) {

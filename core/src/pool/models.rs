@@ -2,7 +2,7 @@
 
 use super::quota::Quota;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// So many models are remembered at the most: under `passthrough` their names come from clients.
 pub const MODELS_KEPT: usize = 128;
@@ -210,7 +210,8 @@ impl Model {
 /// All models.
 #[derive(Debug, Default)]
 pub struct Models {
-    by_name: HashMap<String, Model>,
+    /// In an order that is always the same: which of two equal ones is taken must not depend on it.
+    by_name: BTreeMap<String, Model>,
     numbers: u32,
 }
 
@@ -297,6 +298,18 @@ impl Models {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_order_in_which_models_came_to_be_known_decides_nothing() {
+        let names = |order: [&str; 4]| -> Vec<String> {
+            let mut models = Models::default();
+            for name in order {
+                models.ensure(name, 0, |_| ());
+            }
+            models.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(["c", "a", "d", "b"]), names(["b", "d", "a", "c"]));
+    }
 
     #[test]
     fn estimates_correct_themselves() {

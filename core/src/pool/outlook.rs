@@ -144,14 +144,9 @@ impl Quota {
                 (expected as f64, back as f64, reserved.min(limit).saturating_sub(expected) as f64)
             };
             let level = meter.bucket.level(from) as f64 - beyond;
-            let rate = limit as f64 / meter.bucket.window_ms() as f64;
-            rises.push(Rise {
-                level: level / cost,
-                rate: rate / cost,
-                from,
-                back: back / cost,
-                within: lasts_ms,
-            });
+            let each = 1.0 / cost;
+            let rate = each * limit as f64 / meter.bucket.window_ms() as f64;
+            rises.push(Rise { level: level * each, rate, from, back: back * each, within: lasts_ms });
         }
     }
 }

@@ -50,53 +50,92 @@ struct Promise {
 /// What was promised for one step, for the same models.
 #[derive(Clone, Copy, Debug)]
 struct Sum {
+    step: u64,
     models: Mask,
     count: u64,
     tokens: u64,
 }
 
-/// How much was promised for which step.
+/// How much was promised for which step: in order, and side by side in memory, as every ask reads all of it.
 #[derive(Debug, Default)]
-struct Calendar(BTreeMap<u64, Vec<Sum>>);
+struct Calendar(Vec<Sum>);
 
 impl Calendar {
+    fn place(&self, due: u64, models: Mask) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&(due / STEP_MS, models), |sum| (sum.step, sum.models))
+    }
+
     fn add(&mut self, due: u64, models: Mask, tokens: u64) {
-        let sums = self.0.entry(due / STEP_MS).or_default();
-        match sums.iter_mut().find(|sum| sum.models == models) {
-            Some(sum) => {
-                sum.count += 1;
-                sum.tokens += tokens;
+        match self.place(due, models) {
+            Ok(at) => {
+                if let Some(sum) = self.0.get_mut(at) {
+                    sum.count += 1;
+                    sum.tokens += tokens;
+                }
             }
-            None => sums.push(Sum { models, count: 1, tokens }),
+            Err(at) => self.0.insert(at, Sum { step: due / STEP_MS, models, count: 1, tokens }),
         }
     }
 
     fn remove(&mut self, due: u64, models: Mask, tokens: u64) {
-        let step = due / STEP_MS;
-        let Some(sums) = self.0.get_mut(&step) else { return };
-        if let Some(sum) = sums.iter_mut().find(|sum| sum.models == models) {
-            sum.count = sum.count.saturating_sub(1);
-            sum.tokens = sum.tokens.saturating_sub(tokens);
-        }
-        sums.retain(|sum| sum.count > 0);
-        if sums.is_empty() {
-            self.0.remove(&step);
+        let Ok(at) = self.place(due, models) else { return };
+        let Some(sum) = self.0.get_mut(at) else { return };
+        sum.count = sum.count.saturating_sub(1);
+        sum.tokens = sum.tokens.saturating_sub(tokens);
+        if sum.count == 0 {
+            self.0.remove(at);
         }
     }
 
-    fn within(&self, from: u64, (now, until): (u64, u64), part: impl Fn(Mask) -> f64) -> Promised {
-        let mut promised = Promised::default();
-        let mut all = 0.0;
-        for (step, sums) in self.0.range(from / STEP_MS..=until / STEP_MS) {
-            for sum in sums {
-                let part = part(sum.models);
-                all += part * sum.count as f64;
-                promised.tokens += part * sum.tokens as f64;
+    /// The sums of the steps from that moment until that other.
+    fn range(&self, from: u64, until: u64) -> &[Sum] {
+        let first = self.0.partition_point(|sum| sum.step < from / STEP_MS);
+        let rest = self.0.get(first..).unwrap_or_default();
+        let upto = match rest.last() {
+            Some(last) if last.step > until / STEP_MS => {
+                rest.partition_point(|sum| sum.step <= until / STEP_MS)
             }
-            promised.until.push((((step + 1) * STEP_MS).max(now), all));
+            _ => rest.len(),
+        };
+        rest.get(..upto).unwrap_or_default()
+    }
+
+    fn within(&self, from: u64, (now, until): (u64, u64), part: impl Fn(Mask) -> f64) -> Promised {
+        let sums = self.range(from, until);
+        let mut promised = Promised { until: Vec::with_capacity(sums.len()), tokens: 0.0 };
+        let mut all = 0.0;
+        // Most are for the same few sets of models.
+        let mut known = (0, part(0));
+        let mut step = None;
+        for sum in sums {
+            if sum.models != known.0 {
+                known = (sum.models, part(sum.models));
+            }
+            all += known.1 * sum.count as f64;
+            promised.tokens += known.1 * sum.tokens as f64;
+            let end = (((sum.step + 1) * STEP_MS).max(now), all);
+            match promised.until.last_mut() {
+                Some(last) if step == Some(sum.step) => *last = end,
+                _ => promised.until.push(end),
+            }
+            step = Some(sum.step);
         }
         promised
     }
+}
+
+/// The end of the last of these steps until which more come than there is room. Steps at whose beginning there is
+/// room for all who come until their end need no further look.
+fn last_short(steps: &[(u64, f64)], room: &impl Fn(u64) -> f64) -> Option<u64> {
+    let ((first, _), (last, come)) = (steps.first()?, steps.last()?);
+    if *come < 1.0 || *come <= room(*first) {
+        return None;
+    }
+    if first == last {
+        return Some(*last);
+    }
+    let (former, latter) = steps.split_at_checked(steps.len() / 2)?;
+    last_short(latter, room).or_else(|| last_short(former, room))
 }
 
 /// All promises.
@@ -149,21 +188,13 @@ impl Promised {
         at
     }
 
-    /// Those who come by then.
+    /// The end of the last step of that span until which more come than `room` says, if there is one: room that
+    /// does not shrink. Looked at are the steps of the first `most` who come.
     #[must_use]
-    pub fn within(&self, then: u64) -> Self {
-        let upto = self.until.partition_point(|(end, _)| *end <= then);
-        Self { until: self.until.get(..upto).unwrap_or_default().to_vec(), tokens: self.tokens }
-    }
-
-    /// The end of the last step from `from` on until which more come than `room` says, if there is one. Looked at
-    /// are the steps of the first `most` who come.
-    #[must_use]
-    pub fn short_until(&self, from: u64, most: f64, room: impl Fn(u64) -> f64) -> Option<u64> {
-        let first = self.until.partition_point(|(end, _)| *end < from);
-        let last = self.until.partition_point(|(_, come)| *come <= most);
-        let steps = self.until.get(first..last.max(first)).unwrap_or_default();
-        steps.iter().rev().find(|(end, come)| *come >= 1.0 && *come > room(*end)).map(|(end, _)| *end)
+    pub fn short_until(&self, span: (u64, u64), most: f64, room: impl Fn(u64) -> f64) -> Option<u64> {
+        let first = self.until.partition_point(|(end, _)| *end < span.0);
+        let last = self.until.partition_point(|(end, come)| *end <= span.1 && *come <= most);
+        last_short(self.until.get(first..last.max(first)).unwrap_or_default(), &room)
     }
 
     /// All that come.
@@ -324,8 +355,8 @@ impl Promises {
     /// then.
     #[must_use]
     pub fn reach(&self, (now, until): (u64, u64), models: Mask) -> Mask {
-        let steps = self.all.0.range(now.saturating_sub(LATE_MS) / STEP_MS..=until / STEP_MS);
-        let of_some = steps.flat_map(|(_, sums)| sums).filter(|sum| sum.models & models != 0);
+        let sums = self.all.range(now.saturating_sub(LATE_MS), until).iter();
+        let of_some = sums.filter(|sum| sum.models & models != 0);
         of_some.fold(models, |reach, sum| reach | sum.models)
     }
 
@@ -340,6 +371,29 @@ impl Promises {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_last_step_with_too_little_room_is_found(
+            come in prop::collection::vec((0_u64..3, 0_u8..3), 0..40),
+            room in prop::collection::vec(0_u8..4, 120),
+            (from, upto) in (0_u64..60, 0_u64..120),
+        ) {
+            let (mut end, mut all) = (0, 0.0);
+            let until = come.into_iter().map(|(later, more)| {
+                (end, all) = (end + later, all + f64::from(more));
+                (end, all)
+            });
+            let promised = Promised { until: until.collect(), tokens: 0.0 };
+            let room = |end: u64| room[..end as usize].iter().map(|more| f64::from(*more)).sum::<f64>();
+            let short = |(end, come): &&(u64, f64)| {
+                (from..=upto).contains(end) && *come <= 30.0 && *come >= 1.0 && *come > room(*end)
+            };
+            let found = promised.short_until((from, upto), 30.0, room);
+            prop_assert_eq!(found, promised.until.iter().rev().find(short).map(|(end, _)| *end));
+        }
+    }
 
     const M: Mask = 1;
 

@@ -315,8 +315,9 @@ impl Pool {
 
     fn sweep(&mut self, now: u64) {
         self.settled.forget_before(now);
-        let lapsed: Vec<GrantId> =
+        let mut lapsed: Vec<GrantId> =
             self.open.iter().filter(|(_, open)| open.lapses_at <= now).map(|(id, _)| *id).collect();
+        lapsed.sort_unstable();
         for id in lapsed {
             // It counts as sent, outcome unknown: its reservation stays taken, and refills.
             if let Some(mut open) = self.open.remove(&id) {

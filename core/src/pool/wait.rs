@@ -291,7 +291,7 @@ impl Pool {
         if room.by(now) >= coming.all() + itself {
             return 0;
         }
-        coming.short_until(now, WORKED_OUT as f64, |end| room.by(end) - itself).unwrap_or(0)
+        coming.short_until((now, u64::MAX), WORKED_OUT as f64, |end| room.by(end) - itself).unwrap_or(0)
     }
 
     fn foresee(&self, wanted: &Wanted<'_>, promised: &Promised) -> Foreseen {
@@ -341,10 +341,10 @@ impl Pool {
         mut turn: u64,
     ) -> u64 {
         let before = |then| foreseen.itself + (wanted.ahead.part + promised.until(then)) / PROMISED_SHARE;
-        let later = promised.within(turn + KEEPS_MS);
+        let until = turn + KEEPS_MS;
         for _ in 0..SEARCHES {
             let room = |end| (foreseen.room.by(end) - foreseen.itself) * PROMISED_SHARE - wanted.ahead.part;
-            let Some(short) = later.short_until(turn + 1, f64::MAX, room) else { break };
+            let Some(short) = promised.short_until((turn + 1, until), f64::MAX, room) else { break };
             turn = foreseen.room.when(short, before, FAR_MS);
         }
         turn
