@@ -185,14 +185,15 @@ impl Line {
 
     fn near(&self, span: (u64, u64), place: Place, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
         let (now, until) = span;
-        let within = match place {
+        let left = until.saturating_sub(now);
+        let near = match place {
             Place::Promised { .. } => None,
             Place::Fair { .. } if self.waiters.contains_key(&place) => {
-                Some(COMING_MS.min(until.saturating_sub(now)))
+                Some((Promises::kept_since(now, Some(left)), now + COMING_MS.min(left)))
             }
-            Place::Fair { .. } => Some(COMING_FIRST_MS),
+            Place::Fair { .. } => Some((Promises::kept_since(now, None), now + COMING_FIRST_MS)),
         };
-        within.map(|within| self.promises.near(now, within, models)).into_iter().flatten()
+        near.map(|near| self.promises.near(near, models)).into_iter().flatten()
     }
 
     /// What was promised to those who will come for these models until then.
@@ -202,10 +203,10 @@ impl Line {
     }
 
     /// What was promised to those who have yet to come until then and may use none but these models; who is late is
-    /// left out.
+    /// left out, and the sooner if somebody who waits can do so for no longer than `left`.
     #[must_use]
-    pub fn coming(&self, span: (u64, u64), models: Mask) -> Promised {
-        self.promises.coming(span, models)
+    pub fn coming(&self, span: (u64, u64), left: Option<u64>, models: Mask) -> Promised {
+        self.promises.coming(Promises::kept_since(span.0, left), span, models)
     }
 
     /// Those models, and those that somebody who was promised something until then may use in their place.

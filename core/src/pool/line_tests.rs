@@ -71,6 +71,19 @@ fn who_was_told_to_come_back_goes_before_who_was_not() {
 }
 
 #[test]
+fn who_waits_is_not_refused_for_the_sake_of_who_is_later_than_it_can_wait() {
+    let mut line = Line::default();
+    let told = place(&mut line, 0, "a");
+    line.promise(0, told, &seeker("a"), 30_000);
+    let waits = hold(&mut line, "b", 1);
+    let ahead = |now, left| line.ahead((now, now + left), waits, M, "b").waiting;
+    assert_eq!(ahead(31_400, 5_000), 1, "late by 1.4 s");
+    assert_eq!(ahead(31_400, 1_000), 0, "and who waits has only one left");
+    assert_eq!(ahead(30_250, 10), 1, "hardly late at all");
+    assert_eq!(ahead(31_600, 60_000), 0, "nobody is waited for any longer");
+}
+
+#[test]
 fn what_was_promised_is_paid_for_once_and_not_at_all_if_nobody_comes() {
     let mut line = Line::default();
     let first = place(&mut line, 0, "a");

@@ -15,6 +15,8 @@ const GRACE_MS: u64 = 10_000;
 const EARLY_MS: u64 = 5_000;
 /// Who should have come so long ago has its room kept still.
 const LATE_MS: u64 = 1_500;
+/// But for who waits and can't wait any longer: nearly all come within that.
+const LATE_AT_LAST_MS: u64 = 300;
 /// Moments are counted in steps of that.
 const STEP_MS: u64 = 1_000;
 /// What of the promises is expected to be taken up as long as nothing is known: clients do as they are told.
@@ -286,9 +288,16 @@ impl Promises {
         Some(place)
     }
 
-    /// Those who are to come within so many milliseconds, with what they may use and what is reserved for them.
-    pub fn near(&self, now: u64, within: u64, models: Mask) -> impl Iterator<Item = (Mask, u64)> {
-        let span = (now.saturating_sub(LATE_MS), 0)..(now + within, 0);
+    /// Since when who should have come has its room kept, before a request that waits and can do so for so long
+    /// still: it is not refused for the sake of who is later than that.
+    #[must_use]
+    pub fn kept_since(now: u64, left: Option<u64>) -> u64 {
+        now.saturating_sub(left.map_or(LATE_MS, |left| left.clamp(LATE_AT_LAST_MS, LATE_MS)))
+    }
+
+    /// Those who are to come in that span, with what they may use and what is reserved for them.
+    pub fn near(&self, (since, until): (u64, u64), models: Mask) -> impl Iterator<Item = (Mask, u64)> {
+        let span = (since, 0)..(until, 0);
         let near = self.by_due.range(span).map(|(_, promise)| (promise.models, promise.reserved));
         near.filter(move |(of, _)| of & models != 0)
     }
@@ -343,12 +352,12 @@ impl Promises {
         self.all.within(0, span, |of| self.kept() * overlap(of, models))
     }
 
-    /// What was promised until then to those who may use none but these models. Who should have come long ago is
-    /// left out.
+    /// What was promised until then to those who may use none but these models. Who should have come before `since`
+    /// is left out.
     #[must_use]
-    pub fn coming(&self, span: (u64, u64), models: Mask) -> Promised {
+    pub fn coming(&self, since: u64, span: (u64, u64), models: Mask) -> Promised {
         let none_but = |of: Mask| if of & !models == 0 { self.kept() } else { 0.0 };
-        self.all.within(span.0.saturating_sub(LATE_MS), span, none_but)
+        self.all.within(since, span, none_but)
     }
 
     /// Those models, and all that may be used in place of one of them by somebody who was promised something until

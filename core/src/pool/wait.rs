@@ -19,7 +19,7 @@ const CLOSE_MS: u64 = 250;
 /// Who waits asks again this long before its turn is expected: the slot is booked then, and nothing stays idle.
 const EARLY_MS: u64 = 1_500;
 /// A slot that near is anybody's who is there.
-const IMMINENT_MS: u64 = 400;
+const IMMINENT_MS: u64 = 500;
 /// The soonest a ticket comes back, and the latest: what others use less than they reserved comes back sooner
 /// than computed.
 const POLL_MS: std::ops::RangeInclusive<u64> = 50..=8_000;
@@ -173,23 +173,38 @@ impl Pool {
         let imminent = waited && behind <= now + IMMINENT_MS;
         let long = if ahead > WORKED_OUT as u64 && !imminent { turn } else { 0 };
         let due = at.max(behind).max(long).max(spare);
+        if waited && want.deadline_ms <= IMMINENT_MS && due <= now + IMMINENT_MS {
+            // It can't wait for its turn, which is as near; those before, who can, get that one's slot.
+            for one in tries {
+                if self.paused_until(&one.name).max(paced) <= now
+                    && let Some(taken) = self.take(one, false, now, now, None)
+                {
+                    return self.slot(wanted, one, taken, now);
+                }
+            }
+        }
         let wait = due.saturating_sub(now);
         if wait <= TICKET_BEYOND_MS && wait <= want.deadline_ms && (wait == 0 || !self.is_suspect(one)) {
             let by = due.max(now) + CLOSE_MS.min(TICKET_BEYOND_MS.saturating_sub(wait));
             if let Some(taken) = self.take_behind((number, one), burden, now, by, None) {
-                return match self.grant(wanted, one, taken, due) {
-                    Ok(grant) => {
-                        self.line.serve(place, &want.token, seeker.tokens);
-                        Given::Grants(vec![grant])
-                    }
-                    Err(delay) => self.wait(wanted, now + delay, None),
-                };
+                return self.slot(wanted, one, taken, due);
             }
         }
         // What is under way will most likely use less than was reserved for it: then it is sooner.
         let hoped = turn.min(due).max(spare);
         let poll = (hoped <= now + EARLY_MS).then(|| self.next_end(tries, ahead + 1));
         self.wait_for(wanted, hoped, poll, due)
+    }
+
+    /// The key that was taken, from `due` on.
+    fn slot(&mut self, wanted: &Wanted<'_>, one: &Try, taken: (usize, i64), due: u64) -> Given {
+        match self.grant(wanted, one, taken, due) {
+            Ok(grant) => {
+                self.line.serve(wanted.place, &wanted.want.token, wanted.seeker.tokens);
+                Given::Grants(vec![grant])
+            }
+            Err(delay) => self.wait(wanted, wanted.now + delay, None),
+        }
     }
 
     /// When about so many of the requests under way have ended, in milliseconds.
@@ -254,13 +269,14 @@ impl Pool {
     /// when they do. Who was promised it may take it. What comes after a dozen was estimated as a whole, with
     /// room to spare: one more or less now is not what decides.
     pub(super) fn spare_from(&self, wanted: &Wanted<'_>) -> u64 {
-        let Wanted { now, tries, seeker, place, .. } = *wanted;
+        let Wanted { now, want, tries, seeker, place, waited, .. } = *wanted;
         if matches!(place, Place::Promised { .. }) {
             return 0;
         }
         let span = (now, now + KEEPS_MS);
+        let left = waited.then_some(want.deadline_ms);
         let models = || tries.iter().map(|one| (self.models.get(&one.name), one.need));
-        let own = self.spare_of(wanted, &self.line.coming(span, seeker.models), models());
+        let own = self.spare_of(wanted, &self.line.coming(span, left, seeker.models), models());
         // Who may use others as well goes where there is room: only all of it together may be short.
         let reach = self.line.reach(span, seeker.models);
         if reach == seeker.models {
@@ -272,7 +288,7 @@ impl Pool {
             number & reach != 0 && number & seeker.models == 0 && model.state.gone_until <= now
         });
         let all = models().chain(others.map(|model| (Some(model), need)));
-        own.max(self.spare_of(wanted, &self.line.coming(span, reach), all))
+        own.max(self.spare_of(wanted, &self.line.coming(span, left, reach), all))
     }
 
     fn spare_of<'a>(
