@@ -132,14 +132,14 @@ impl Course {
         self.excluded.iter().any(|(key, _)| *key == grant.key) || self.missing.contains(&grant.model)
     }
 
-    /// What it wants of the Coordinator.
+    /// What it wants of the Coordinator, for itself alone.
     #[must_use]
-    pub fn want(&self, token: &str, model: Option<&str>, count: u32, now: u64) -> Want {
+    pub fn want(&self, token: &str, model: Option<&str>, now: u64) -> Want {
         Want {
             token: token.to_owned(),
             model: model.map(str::to_owned),
             address: None,
-            count,
+            count: 1,
             prompt_tokens: self.request.estimate,
             max_completion_tokens: self.request.max_completion,
             fingerprint: self.request.number + 1,

@@ -20,7 +20,7 @@ pub(crate) enum Event {
     Done(u32),
     End(u32),
     Flush(usize),
-    Expire(usize),
+    Tend(usize),
     Minute,
 }
 

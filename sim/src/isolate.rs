@@ -1,50 +1,64 @@
-//! What an isolate keeps between requests: reports that wait, and grants that it holds in advance. The rules are
-//! those of the data plane (`src/proxy`).
+//! What an isolate keeps between requests: reports that wait, and grants that it holds in advance, by the data
+//! plane's own leases. The rules beside those are of `src/proxy`.
 
 use crate::clients::Request;
 use rondo_core::limits::coordinator::SETTLES_KEPT;
-use rondo_core::limits::grant::{GRANTS_PER_ASK, USE_WITHIN_MS};
+use rondo_core::pool::lease::{KindId, Leases, Need, PROMPT_TOKENS_MAX, Size, Turn};
 use rondo_core::pool::outbox::Outbox;
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Fault, Grant, Settle};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-/// A larger request asks for itself alone.
-const ORDINARY_COST: u64 = 24_000;
-/// What was used in that time is what is taken in advance.
-const PACE_MS: u64 = 1_000;
 /// Limit headers of a key's answers are read that often: reading all headers costs.
 const LIMITS_EVERY_MS: u64 = 1_000;
-/// After an ask that brought no lease none is asked for that long.
-const BARREN_MS: u64 = 250;
+/// Generation and epoch of the one configuration there is.
+pub const VERSION: (u64, u64) = (1, 1);
 
-/// A grant in advance.
-#[derive(Debug)]
-struct Lease {
-    named: Option<usize>,
-    grant: Grant,
-    given_at: u64,
+/// A lease that was asked for: for which kind of request, of which size, when.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The kind.
+    pub kind: KindId,
+    /// The size, rounded up.
+    pub size: Size,
+    /// When.
+    pub at: u64,
 }
 
 /// An isolate.
-#[derive(Default)]
 pub struct Isolate {
     /// Reports that wait or are under way.
     pub outbox: Outbox,
     /// Whether a flush is planned.
     pub flush_planned: bool,
-    leases: Vec<Lease>,
-    /// Until then no lease is asked for.
-    barren_until: u64,
+    /// Whether somebody stays to give leases back.
+    pub tended: bool,
+    leases: Leases,
+    /// When the Coordinator last answered.
+    confirmed_at: u64,
     /// When each key's limit headers were read last.
     limits_read: HashMap<String, u64>,
-    /// When requests that could use a lease were sent, and for which model.
-    pace: VecDeque<(u64, Option<usize>)>,
 }
 
-/// Whether a lease can serve it: of ordinary size, from a token without limits.
+impl Default for Isolate {
+    fn default() -> Self {
+        let mut leases = Leases::default();
+        leases.install(VERSION);
+        Self {
+            outbox: Outbox::default(),
+            flush_planned: false,
+            tended: false,
+            leases,
+            confirmed_at: 0,
+            limits_read: HashMap::new(),
+        }
+    }
+}
+
+/// How large it is, if a lease can serve it: of ordinary size, from a token without limits.
 #[must_use]
-pub fn is_ordinary(request: &Request, limited: bool) -> bool {
-    !limited && request.estimated_cost() <= ORDINARY_COST
+pub fn leasable(request: &Request, limited: bool) -> Option<Size> {
+    let size = Size { prompt_tokens: request.estimate, max_completion_tokens: request.max_completion };
+    (!limited && request.estimate <= PROMPT_TOKENS_MAX).then_some(size)
 }
 
 /// A report that a grant was never sent.
@@ -65,78 +79,42 @@ impl Isolate {
         self.outbox.push(settle, now, SETTLES_KEPT);
     }
 
-    /// How many grants to ask for: what was used in the last second, less what is in hand.
-    #[must_use]
-    pub fn count(&mut self, named: Option<usize>, now: u64) -> u32 {
-        while self.pace.front().is_some_and(|(at, _)| at + PACE_MS < now) {
-            self.pace.pop_front();
-        }
-        if now < self.barren_until {
-            return 1;
-        }
-        let used = self.pace.iter().filter(|(_, of)| *of == named).count();
-        let held = self.leases.iter().filter(|lease| lease.named == named).count();
-        used.saturating_sub(held).clamp(1, GRANTS_PER_ASK) as u32
+    /// The Coordinator answered.
+    pub fn heard(&mut self, now: u64) {
+        self.confirmed_at = now;
     }
 
-    /// A lease was refused.
-    pub fn got_no_lease(&mut self, now: u64) {
-        self.barren_until = now + BARREN_MS;
+    /// The turn at the leases of a request that can wait so long.
+    pub fn turn(&mut self, model: Option<&str>, size: Size, now: u64, patience_ms: u64) -> Turn {
+        let turn =
+            self.leases.take(&Need { model, allowed: None, size }, now, patience_ms, self.confirmed_at);
+        self.give_back(now);
+        turn
     }
 
-    /// A request that could use a lease is sent.
-    pub fn paced(&mut self, named: Option<usize>, now: u64) {
-        self.pace.push_back((now, named));
+    /// Keeps the grants of a lease that was asked for.
+    pub fn keep(&mut self, asked: Asked, grants: impl IntoIterator<Item = Grant>, now: u64) {
+        self.leases.add(asked.kind, asked.size, VERSION, grants, asked.at, now);
+        self.give_back(now);
     }
 
-    /// Keeps grants in advance.
-    pub fn keep(&mut self, named: Option<usize>, grants: impl Iterator<Item = Grant>, now: u64) {
-        self.leases.extend(grants.map(|grant| Lease { named, grant, given_at: now }));
-    }
-
-    /// The smallest grant in hand that this request fits and that can be used now.
-    pub fn take(&mut self, request: &Request, now: u64) -> Option<Grant> {
-        let cost = request.estimated_cost();
-        let fits = |lease: &Lease| {
-            lease.named == request.named
-                && lease.grant.reserved >= cost
-                && lease.given_at + lease.grant.delay_ms <= now
-                && now - lease.given_at <= USE_WITHIN_MS
-        };
-        let best = self.leases.iter().enumerate().filter(|(_, lease)| fits(lease));
-        let place = best.min_by_key(|(_, lease)| lease.grant.reserved)?.0;
-        let mut grant = self.leases.swap_remove(place).grant;
-        // Its delay is over.
-        grant.delay_ms = 0;
-        Some(grant)
-    }
-
-    /// Gives back what was held too long. Whether something is left.
-    pub fn expire(&mut self, now: u64) -> bool {
-        let old = self.give_back(now, |lease| now - lease.given_at >= USE_WITHIN_MS);
-        debug_assert!(old.is_empty() || !self.outbox.is_empty(), "what is given back is reported");
+    /// Gives back what nobody is going to use. Whether something is left.
+    pub fn tend(&mut self, now: u64) -> bool {
+        self.leases.tend(now);
+        self.give_back(now);
         !self.leases.is_empty()
     }
 
-    /// A key failed: what is held of it is of no use.
+    /// An attempt failed: what would fail likewise goes back.
     pub fn drop_failed(&mut self, key: &str, model: &str, fault: Fault, now: u64) {
-        match fault {
-            Fault::Key | Fault::Payment => self.give_back(now, |lease| lease.grant.key == key),
-            Fault::Quota => self.give_back(now, |lease| lease.grant.key == key && lease.grant.model == model),
-            Fault::Model => self.give_back(now, |lease| lease.grant.model == model),
-            _ => Vec::new(),
-        };
+        self.leases.failed(now, key, model, fault);
+        self.give_back(now);
     }
 
-    fn give_back(&mut self, now: u64, which: impl Fn(&Lease) -> bool) -> Vec<u64> {
-        let (back, kept): (Vec<Lease>, Vec<Lease>) = self.leases.drain(..).partition(which);
-        self.leases = kept;
-        back.into_iter()
-            .map(|lease| {
-                self.report(unused(&lease.grant), now);
-                lease.grant.id
-            })
-            .collect()
+    fn give_back(&mut self, now: u64) {
+        for grant in self.leases.take_back() {
+            self.report(unused(&grant), now);
+        }
     }
 
     /// Whether the limit headers of a good answer are read.
@@ -152,11 +130,5 @@ impl Isolate {
                 true
             }
         }
-    }
-
-    /// Grants in hand.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.leases.len()
     }
 }

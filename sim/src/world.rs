@@ -6,7 +6,7 @@ use crate::clients::{Arrivals, Mix, Request};
 use crate::course::{Course, Ended};
 use crate::events::{Event, Events};
 use crate::figures::Figures;
-use crate::isolate::{Isolate, is_ordinary, unused};
+use crate::isolate::{Asked, Isolate, leasable, unused};
 use crate::naive::Chooser;
 use crate::oracle::{Queue, Unreported};
 use crate::rests::Rests;
@@ -17,7 +17,7 @@ use crate::upstream::Upstream;
 use rondo_core::limits::coordinator::{SETTLE_FLUSH_MS, TIMEOUT_MS};
 use rondo_core::limits::grant::{SETTLES_PER_ASK, USE_WITHIN_MS};
 use rondo_core::pool::outbox::Flight as Parcel;
-use rondo_core::pool::protocol::{Answer, Ask, Given, Grant, LOCAL_GRANT, RefusedWhy, VERSION};
+use rondo_core::pool::protocol::{Answer, Ask, Given, Grant, LOCAL_GRANT, RefusedWhy, VERSION, Want};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,6 +30,8 @@ struct Call {
     course: Option<u32>,
     ask: Ask,
     parcel: Option<Parcel>,
+    /// The lease that it asks for.
+    lease: Option<Asked>,
     /// Lost on the way there, lost on the way back.
     lost: (bool, bool),
     answer: Option<Answer>,
@@ -162,8 +164,11 @@ impl<'s, C: Chooser> World<'s, C> {
             Event::Done(flight) => self.done(flight),
             Event::End(flight) => self.ended(flight),
             Event::Flush(isolate) => self.flush(isolate),
-            Event::Expire(isolate) => {
-                self.isolates[isolate].expire(self.now);
+            Event::Tend(isolate) => {
+                self.isolates[isolate].tended = self.isolates[isolate].tend(self.now);
+                if self.isolates[isolate].tended {
+                    self.plan(self.now + SETTLE_FLUSH_MS, Event::Tend(isolate));
+                }
                 self.flush_soon(isolate);
             }
             Event::Minute => {
@@ -220,24 +225,36 @@ impl<'s, C: Chooser> World<'s, C> {
             self.given_back.insert(grant.id);
             self.isolates[at].report(unused(&grant), now);
         }
-        let mut count = 1;
-        let named = of.request.named;
-        let first = of.attempts == 0 && of.ticket.is_none() && !of.alone;
-        if self.scenario.leases && first && is_ordinary(&of.request, limited) {
-            self.isolates[at].paced(named, now);
-            if let Some(grant) = self.isolates[at].take(&of.request, now) {
+        let first = self.scenario.leases && of.attempts == 0 && of.ticket.is_none() && !of.alone;
+        let size = leasable(&of.request, limited).filter(|_| first);
+        let token = &self.scenario.clients[of.request.client].id;
+        let model = of.request.named.map(|named| self.scenario.models[named].name.as_str());
+        let mut lease = None;
+        let mut want = of.want(token, model, now);
+        if let Some(size) = size {
+            let turn = self.isolates[at].turn(model, size, now, of.left(now));
+            let size = size.rounded();
+            if turn.ask > 1 || turn.grant.is_some() {
+                want.count = turn.ask;
+                want.prompt_tokens = size.prompt_tokens;
+                want.max_completion_tokens = size.max_completion_tokens;
+                lease = Some(Asked { kind: turn.kind, size, at: now });
+            }
+            if let Some(grant) = turn.grant {
+                if turn.ask > 0 {
+                    // Nobody waits for these.
+                    want.deadline_ms = 0;
+                    want.fingerprint = 0;
+                    self.call(at, None, Some(want), lease);
+                }
                 return self.go(course, grant, true);
             }
-            count = self.isolates[at].count(named, now);
         }
         of.asked_at = now;
-        let token = &self.scenario.clients[of.request.client].id;
-        let model = named.map(|named| self.scenario.models[named].name.as_str());
-        let want = of.want(token, model, count, now);
-        self.call(at, Some(course), Some(want));
+        self.call(at, Some(course), Some(want), lease);
     }
 
-    fn call(&mut self, at: usize, course: Option<u32>, want: Option<rondo_core::pool::protocol::Want>) {
+    fn call(&mut self, at: usize, course: Option<u32>, want: Option<Want>, lease: Option<Asked>) {
         let now = self.now;
         let settles = self.isolates[at].outbox.take(SETTLES_PER_ASK, now);
         let parcel = self.isolates[at].outbox.departed(settles.clone(), now);
@@ -252,7 +269,7 @@ impl<'s, C: Chooser> World<'s, C> {
         };
         let asker = at as u64 + 1;
         let ask = Ask { v: VERSION, generation: 1, epoch: 1, asker, want, settles, renews: Vec::new() };
-        let call = self.calls.add(Call { isolate: at, course, ask, parcel, lost, answer: None });
+        let call = self.calls.add(Call { isolate: at, course, ask, parcel, lease, lost, answer: None });
         self.figures.at(now).calls += 1;
         let trip = self.rng.whole(1, 10);
         self.plan(now + trip, Event::Called(call));
@@ -292,7 +309,7 @@ impl<'s, C: Chooser> World<'s, C> {
 
     /// Its answer reaches the isolate, or is no longer waited for.
     fn replied(&mut self, number: u32) {
-        let Call { isolate: at, course, ask, parcel, lost, answer } = self.calls.take(number);
+        let Call { isolate: at, course, ask, parcel, lease, lost, answer } = self.calls.take(number);
         let now = self.now;
         if lost.0 || lost.1 {
             self.isolates[at].outbox.lost(parcel);
@@ -305,41 +322,55 @@ impl<'s, C: Chooser> World<'s, C> {
             }
             return;
         }
+        self.isolates[at].heard(now);
         self.isolates[at].outbox.landed(parcel);
         if !ask.settles.is_empty() && self.rng.chance(self.scenario.rates.repeats) {
             ask.settles.into_iter().for_each(|settle| self.isolates[at].report(settle, now));
             self.flush_soon(at);
         }
         let Some(course) = course else {
+            if let Some(lease) = lease {
+                let grants = match answer.and_then(|answer| answer.outcome) {
+                    Some(Given::Grants(grants)) => grants,
+                    _ => Vec::new(),
+                };
+                self.keep(at, lease, grants);
+            }
             if self.isolates[at].outbox.has_waited(SETTLE_FLUSH_MS, now) {
-                self.call(at, None, None);
+                self.call(at, None, None, None);
             }
             return;
         };
-        let leased = ask.want.is_some_and(|want| want.count > 1);
         match answer.and_then(|answer| answer.outcome) {
-            Some(given) => self.given(course, given, leased),
+            Some(given) => self.given(course, given, lease),
             None => self.finish(course, Ended::Failed(503), None),
         }
     }
 
-    fn given(&mut self, course: u32, given: Given, leased: bool) {
+    /// An isolate keeps grants for whoever comes, and sees to it that they go back.
+    fn keep(&mut self, at: usize, lease: Asked, grants: Vec<Grant>) {
+        let any = !grants.is_empty();
+        self.isolates[at].keep(lease, grants, self.now);
+        if any && !self.isolates[at].tended {
+            self.isolates[at].tended = true;
+            self.plan(self.now + SETTLE_FLUSH_MS, Event::Tend(at));
+        }
+        self.flush_soon(at);
+    }
+
+    fn given(&mut self, course: u32, given: Given, lease: Option<Asked>) {
         let now = self.now;
         let of = self.courses.at(course);
         match given {
             Given::Grants(grants) => {
                 of.waited += now - of.asked_at;
-                let (at, named) = (of.request.isolate, of.request.named);
+                let at = of.request.isolate;
                 let mut grants = grants.into_iter();
                 let Some(first) = grants.next() else { return self.finish(course, Ended::Failed(503), None) };
                 of.candidates.push_back((first, now));
-                if leased {
-                    self.isolates[at].keep(named, grants, now);
-                    if self.isolates[at].held() > 0 {
-                        self.plan(now + USE_WITHIN_MS, Event::Expire(at));
-                    }
-                } else {
-                    of.candidates.extend(grants.map(|grant| (grant, now)));
+                match lease {
+                    Some(lease) => self.keep(at, lease, grants.collect()),
+                    None => of.candidates.extend(grants.map(|grant| (grant, now))),
                 }
                 self.seek(course);
             }
@@ -356,10 +387,13 @@ impl<'s, C: Chooser> World<'s, C> {
                 of.waited += wait;
                 self.plan(now + wait, Event::Seek(course));
             }
-            Given::RetryAfter { .. } | Given::TooLarge { .. } if leased => {
+            Given::RetryAfter { .. } | Given::TooLarge { .. } if lease.is_some() => {
                 of.waited += now - of.asked_at;
                 of.alone = true;
-                self.isolates[of.request.isolate].got_no_lease(now);
+                let at = of.request.isolate;
+                if let Some(lease) = lease {
+                    self.isolates[at].keep(lease, None, now);
+                }
                 self.seek(course);
             }
             Given::RetryAfter { after_ms, why } => {
@@ -414,7 +448,7 @@ impl<'s, C: Chooser> World<'s, C> {
 
     pub(crate) fn flush_now(&mut self, at: usize) {
         if self.isolates[at].outbox.has_waited(0, self.now) {
-            self.call(at, None, None);
+            self.call(at, None, None, None);
         }
     }
 
@@ -422,7 +456,7 @@ impl<'s, C: Chooser> World<'s, C> {
         self.isolates[at].flush_planned = false;
         // What came later has most likely an ask to go with.
         if self.isolates[at].outbox.has_waited(SETTLE_FLUSH_MS, self.now) {
-            self.call(at, None, None);
+            self.call(at, None, None, None);
         }
         self.flush_soon(at);
     }
