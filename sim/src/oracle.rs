@@ -212,13 +212,21 @@ impl<'a> Oracle<'a> {
             if !may {
                 continue;
             }
-            let wait = place.gauges().iter().map(|gauge| {
+            let mut wait = place.rests;
+            for gauge in place.gauges() {
+                if wait >= first.0 {
+                    break;
+                }
                 let need = if gauge.metric == Metric::Requests { 1.0 } else { reserve };
-                if need > gauge.limit { f64::INFINITY } else { (need - gauge.level) * gauge.each }
-            });
-            let wait = wait.fold(place.rests, f64::max);
+                let of = if need > gauge.limit { f64::INFINITY } else { (need - gauge.level) * gauge.each };
+                wait = if of > wait { of } else { wait };
+            }
             if wait < first.0 {
                 first = (wait, n);
+            }
+            // Nobody admits it any sooner.
+            if wait <= 0.0 {
+                break;
             }
         }
         first
