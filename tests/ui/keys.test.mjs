@@ -190,6 +190,20 @@ describe('the page of keys', () => {
       return most;
     });
     assert.ok(most >= 20 && most <= 82, `${most} rows`);
+    // A jump does not build all of them in one task, and what it leads to is filled.
+    const jump = await page.evaluate(async () => {
+      const body = document.querySelector('.keys-list tbody');
+      let atOnce = 0;
+      new MutationObserver((records) => { atOnce = Math.max(atOnce, records.flatMap(({ addedNodes }) => [...addedNodes]).filter((row) => row.ariaRowIndex).length); }).observe(body, { childList: true });
+      const filled = () => [100, innerHeight / 2, innerHeight - 100].every((y) => document.elementFromPoint(innerWidth / 2, y)?.closest('tr')?.ariaRowIndex);
+      scrollTo(0, document.documentElement.scrollHeight / 3);
+      let frames = 0;
+      do await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      while (!filled() && ++frames < 20);
+      return { atOnce, filled: filled() };
+    });
+    assert.ok(jump.filled && jump.atOnce > 0 && jump.atOnce <= 6, JSON.stringify(jump));
+    await page.keyboard.press('End');
     await page.locator('tr[aria-rowindex="201"]').getByText('key 200', { exact: true }).waitFor();
     await page.getByLabel('Select all on this page').check();
     await page.getByText('200 selected').waitFor();
