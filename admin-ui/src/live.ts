@@ -1,5 +1,5 @@
 // Data that stays fresh: polling that knows its age, and the event stream.
-import { effect } from '@preact/signals';
+import { effect, signal, type Signal } from '@preact/signals';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, connection } from './api.ts';
 
@@ -112,14 +112,26 @@ export function useEvents(path: string, handlers: Record<string, (data: unknown)
   return live;
 }
 
-/** The time, renewed each `everyMs`: for ages and countdowns. */
-export function useNow(everyMs = 1_000, on = true) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    if (!on) return;
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs, on]);
-  return now;
+/** Running clocks by their period. Hundreds of cells tell how long ago something was: they share one timer. */
+const clocks = new Map<number, Signal<number>>();
+
+function clock(everyMs: number): Signal<number> {
+  const running = clocks.get(everyMs);
+  if (running) return running;
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const own = signal(Date.now(), {
+    watched: () => {
+      timer = setInterval(() => { own.value = Date.now(); }, everyMs);
+    },
+    // The next that looks gets a new one, which does not begin with an old time.
+    unwatched: () => {
+      clearInterval(timer);
+      clocks.delete(everyMs);
+    },
+  });
+  clocks.set(everyMs, own);
+  return own;
 }
+
+/** The time, renewed each `everyMs`: for ages and countdowns. */
+export const useNow = (everyMs = 1_000, on = true) => (on ? clock(everyMs).value : Date.now());

@@ -92,7 +92,9 @@ describe('what takes time', () => {
     streams.slice(1).forEach((at, n) => assert.ok(at - streams[n] >= STREAM_MS, `a stream of ${at - streams[n]} ms`));
     const shown = () => page.locator('.requests-open').evaluateAll((links) => links.map((link) => /live-\d+/.exec(link.href)?.[0]).filter(Boolean));
     await page.waitForFunction((last) => document.querySelector('.requests-open')?.href.endsWith(`=${last}`), ids.at(-1));
-    assert.deepEqual((await shown()).reverse(), ids.slice(-(await shown()).length));
+    const newest = await shown();
+    assert.ok(newest.length >= 10, `${newest.length} rows`);
+    assert.deepEqual(newest.reverse(), ids.slice(-newest.length));
     // A long table keeps only the rows near the window, and says how many there are with its head.
     const rows = await page.locator('main table').evaluate((table) => Number(table.getAttribute('aria-rowcount') ?? table.rows.length) - 1);
     assert.equal(rows, Math.min(ids.length, 500));

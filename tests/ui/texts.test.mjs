@@ -6,58 +6,16 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CONTROLS, HOSTILE, LONG } from '../harness/texts.mjs';
 import { keyName, MODEL, PASSWORD, startPool } from '../harness/rondo.mjs';
-import { assertFits, launch, open, picture } from './browser.mjs';
+import { launch, open, picture } from './browser.mjs';
 import { openAt } from './signed-in.mjs';
+import { assertShown, assertSound, NARROW, watch } from './texts.mjs';
 
 const NAMES = Object.values(HOSTILE);
 const { markup: MARKUP, 'turned around': TURNED, 'right to left': RTL } = HOSTILE;
 /** What a model's id can hold. */
 const MARKUP_MODEL = '<img/src=x/onerror=globalThis.broken=1>"\'%${x}{{y}}';
 const LONG_MODEL = 'm'.repeat(256);
-const NARROW = { viewport: { width: 360, height: 800 } };
 const encode = encodeURIComponent;
-
-/** Notes what must not happen, from before the page's own script on. */
-const watch = async (page) => {
-  page.dialogs = [];
-  page.on('dialog', (dialog) => {
-    page.dialogs.push(dialog.message());
-    void dialog.dismiss();
-  });
-  await page.addInitScript(() => {
-    globalThis.refused = [];
-    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => globalThis.refused.push(`${violatedDirective} ${blockedURI}`));
-  });
-};
-
-/** Nothing ran, nothing became an element, nothing is wider than the screen. */
-async function assertSound(page, where) {
-  const found = await page.evaluate(() => ({
-    broken: globalThis.broken,
-    refused: globalThis.refused,
-    elements: [...document.querySelectorAll('#app :is(img, script, iframe, object, style, svg[onload])')].map((one) => one.outerHTML.slice(0, 90)),
-  }));
-  assert.deepEqual(found, { broken: undefined, refused: [], elements: [] }, where);
-  assert.deepEqual(page.dialogs, [], where);
-  await assertFits(page);
-}
-
-/** Each text stands there letter by letter, in a box of its own direction. */
-async function assertShown(page, texts, where, scope = 'main') {
-  const wrong = await page.evaluate(({ texts, scope }) => {
-    const all = [...document.querySelectorAll(`${scope} *`)];
-    const isolated = (element) => {
-      const { display, unicodeBidi } = getComputedStyle(element);
-      return display !== 'inline' || /isolate|plaintext/.test(unicodeBidi);
-    };
-    return texts.flatMap((text) => {
-      const holding = all.filter((element) => element.textContent === text);
-      if (holding.length === 0) return [`not shown: ${text.slice(0, 80)}`];
-      return holding.some(isolated) ? [] : [`turns its neighbours: ${text.slice(0, 80)}`];
-    });
-  }, { texts, scope });
-  assert.deepEqual(wrong, [], where);
-}
 
 describe('texts on every page', () => {
   let pool;
@@ -95,9 +53,9 @@ describe('texts on every page', () => {
     await pool?.stop();
   });
   /** Another address of the same page. */
-  const at = async (hash, selector) => {
-    await page.evaluate((hash) => { location.hash = hash; }, hash);
-    await page.locator(selector).first().waitFor();
+  const at = async (hash, selector, of = page) => {
+    await of.evaluate((hash) => { location.hash = hash; }, hash);
+    await of.locator(selector).first().waitFor();
   };
   const dialog = () => page.locator('dialog[open]').last();
 
@@ -363,6 +321,42 @@ describe('texts on every page', () => {
     }
     assert.deepEqual(complaints, []);
   });
+
+  // The other tests write and read in English and light.
+  for (const [locale, colorScheme] of [['en-US', 'dark'], ['zh-CN', 'light'], ['zh-CN', 'dark']]) {
+    test(`every page shows them (${locale}, ${colorScheme})`, async () => {
+      const { page: other, complaints: said, close: leave } = await openAt(browser, pool.rondo.url, '#/keys', { ...NARROW, locale, colorScheme, prepare: watch });
+      const turned = (await pool.admin('GET', '/api/keys?per_page=200')).items.find(({ label }) => label === TURNED);
+      const group = other.locator('.overview-group strong > bdi');
+      for (const [hash, selector, shown, scope] of [
+        ['#/keys', '.keys-list tbody tr', NAMES],
+        [`#/keys?id=${turned.id}`, 'dialog[open] dl', [TURNED], 'dialog[open]'],
+        ['#/tokens', '.tokens-name', NAMES],
+        ['#/models', '.models-listed', [MARKUP_MODEL, LONG_MODEL, MARKUP]],
+        ['#/requests', 'a[href*="hostile-"]', NAMES, '.requests-list'],
+        ...NAMES.map((text, n) => [`#/requests?id=hostile-${n}`, 'dialog[open] dl', [text], 'dialog[open]']),
+        ['#/overview', '.overview-busy a', () => group.allTextContents()],
+        ['#/settings?tab=audit', '.settings-detail', [`1 keys into ${MARKUP}`]],
+        [`#/connect?token=${tokens[NAMES.indexOf(TURNED)].id}`, '.connect-guide', []],
+        [`#/playground?model=${encode(MARKUP)}`, '.playground-composer', []],
+      ]) {
+        await at(hash, selector, other);
+        const texts = typeof shown === 'function' ? await shown() : shown;
+        assert.ok(texts.every((text) => text.length > 0));
+        await assertShown(other, [...new Set(texts)], hash, scope);
+        await assertSound(other, hash);
+        if (hash === '#/overview') await picture(other, `texts-overview-${locale}-${colorScheme}`);
+      }
+      await at('#/settings?tab=limits', '.settings-row', other);
+      const values = await other.locator('.settings-row input').evaluateAll((inputs) => inputs.map(({ value }) => value));
+      assert.deepEqual(NAMES.filter((text) => !values.includes(text)), []);
+      await assertSound(other, 'limits');
+      await picture(other, `texts-limits-${locale}-${colorScheme}`);
+      assert.equal(await other.evaluate(() => document.documentElement.lang), locale === 'zh-CN' ? 'zh-Hans' : 'en');
+      assert.deepEqual(said, []);
+      await leave();
+    });
+  }
 
   test('the log-in says that a password is wrong, or too long', async () => {
     const { page: out, complaints: said, close: leave } = await open(browser, pool.rondo.url, { ...NARROW, prepare: watch });

@@ -1,7 +1,8 @@
 // The figures of the admin API: numbers over time, the first page's overview, and what Prometheus reads.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { MODEL, PASSWORD, TOKEN, startPool } from '../harness/rondo.mjs';
+import { MODEL, TOKEN, startPool } from '../harness/rondo.mjs';
+import { PLAN_ENTRY, planner } from './plans.mjs';
 import { until } from './proxy.mjs';
 
 const HOUR_MS = 3_600_000;
@@ -299,46 +300,15 @@ test('while the Coordinator does not answer the overview says what is known, and
   }
 });
 
-// The isolate whose statements are told, by a header of the answer.
-const ENTRY = `
-import Worker from './index.js';
-export * from './index.js';
-let sql = [];
-let wrapped = false;
-export default class extends Worker {
-  async fetch(request) {
-    if (!wrapped) {
-      wrapped = true;
-      const database = this.env.DB.constructor.prototype;
-      const real = database.prepare;
-      database.prepare = function (text) { sql.push(text); return real.call(this, text); };
-    }
-    sql = [];
-    const response = await super.fetch(request);
-    const headers = new Headers(response.headers);
-    headers.set('x-test-sql', encodeURIComponent(JSON.stringify(sql)));
-    return new Response(response.body, { status: response.status, headers });
-  }
-}`;
-
 test('a series is read in one query by primary key', async () => {
-  const pool = await startPool({ keys: 1, worker: { edges: 1, edgeEntry: ENTRY } });
+  const pool = await startPool({ keys: 1, worker: { edges: 1, edgeEntry: PLAN_ENTRY } });
   try {
     const { items } = await pool.admin('GET', '/api/keys');
-    const login = await fetch(new URL('/api/auth/login', pool.rondo.edges[0]), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ password: PASSWORD }),
-    });
-    const { token } = await login.json();
-    const db = await pool.rondo.db();
+    const planned = await planner(pool);
     for (const query of ['', '?by=token', '?by=model', '?by=key', `?by=key&id=${items[0].id}`]) {
-      const response = await fetch(new URL(`/api/stats/series${query}`, pool.rondo.edges[0]), { headers: { authorization: `Bearer ${token}` } });
-      assert.equal(response.status, 200, await response.text());
-      const statements = JSON.parse(decodeURIComponent(response.headers.get('x-test-sql'))).filter((sql) => sql.includes('usage'));
-      assert.equal(statements.length, 1, query);
-      const plan = await db.prepare(`EXPLAIN QUERY PLAN ${statements[0]}`).bind('hour', 'key', 0, 1, 'x').all();
-      const steps = plan.results.map((step) => step.detail);
+      const plans = (await planned(`/api/stats/series${query}`)).plans.filter(({ sql }) => sql.includes('usage'));
+      assert.equal(plans.length, 1, query);
+      const [{ steps }] = plans;
       assert.ok(steps.some((step) => /^SEARCH u USING PRIMARY KEY \(grain=\? AND dim=\? AND id=\? AND at>\? AND at<\?\)$/.test(step)), steps.join('\n'));
       assert.ok(steps.every((step) => !step.startsWith('SCAN') || step === 'SCAN b'), steps.join('\n'));
     }

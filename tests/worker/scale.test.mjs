@@ -3,39 +3,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fillKeys, fillTokens, fillUsage, FULL } from '../../scripts/lib/fill.mjs';
-import { PASSWORD, startPool } from '../harness/rondo.mjs';
+import { startPool } from '../harness/rondo.mjs';
+import { PLAN_ENTRY, planner } from './plans.mjs';
 
 const SIZE = { ...FULL, days: 9, hourKeys: 60, hourTokens: 20, minuteKeys: 20 };
 const KEYS = SIZE.keys + 1;
 const RESTING = SIZE.keys / 200;
-
-// The isolate whose statements are told, by a header of the answer, and which explains them: Miniflare's own way to the
-// database from outside does not stand so many calls.
-const ENTRY = `
-import Worker from './index.js';
-export * from './index.js';
-let sql = [];
-let wrapped = false;
-export default class extends Worker {
-  async fetch(request) {
-    if (new URL(request.url).pathname === '/test/plan') {
-      const { text, values } = await request.json();
-      const { results } = await this.env.DB.prepare('EXPLAIN QUERY PLAN ' + text).bind(...values).all();
-      return Response.json(results.map(({ detail }) => detail));
-    }
-    if (!wrapped) {
-      wrapped = true;
-      const database = this.env.DB.constructor.prototype;
-      const real = database.prepare;
-      database.prepare = function (text) { sql.push(text); return real.call(this, text); };
-    }
-    sql = [];
-    const response = await super.fetch(request);
-    const headers = new Headers(response.headers);
-    headers.set('x-test-sql', encodeURIComponent(JSON.stringify(sql)));
-    return new Response(response.body, { status: response.status, headers });
-  }
-}`;
 
 /** Tables of a few rows, which are read whole. */
 const SMALL = ['pools', 'catalog', 'meta'];
@@ -44,43 +17,17 @@ const SORTS = ['created_at', 'label', 'provider', 'group', 'status', 'weight', '
 describe('at 20,000 keys', () => {
   let pool;
   let db;
-  let session;
+  let planned;
   before(async () => {
-    pool = await startPool({ keys: 1, worker: { edges: 1, edgeEntry: ENTRY } });
+    pool = await startPool({ keys: 1, worker: { edges: 1, edgeEntry: PLAN_ENTRY } });
     db = await pool.rondo.db();
     await fillKeys(pool.admin, db, SIZE);
     await fillTokens(db, SIZE);
     assert.ok((await fillUsage(db, SIZE)) >= 200_000, 'rollups');
-    const login = await fetch(`${pool.rondo.edges[0]}/api/auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ password: PASSWORD }) });
-    session = (await login.json()).token;
+    planned = await planner(pool);
   });
   after(() => pool?.stop());
 
-  const known = new Map();
-  /** The steps of a statement's plan. */
-  async function planOf(sql) {
-    if (!known.has(sql)) {
-      const places = Math.max(0, ...[...sql.matchAll(/\?(\d+)/g)].map(([, place]) => Number(place)));
-      const response = await fetch(`${pool.rondo.edges[0]}/test/plan`, { method: 'POST', body: JSON.stringify({ text: sql, values: Array(places).fill('x') }) });
-      const text = await response.text();
-      assert.equal(response.status, 200, `${sql}: ${text.slice(0, 300)}`);
-      known.set(sql, JSON.parse(text));
-    }
-    return known.get(sql);
-  }
-  /** What a call answers, and the plan of each of its statements. */
-  async function planned(path) {
-    const response = await fetch(pool.rondo.edges[0] + path, { headers: { authorization: `Bearer ${session}` } });
-    const text = await response.text();
-    assert.equal(response.status, 200, `${path}: ${text.slice(0, 300)}`);
-    const plans = [];
-    for (const sql of new Set(JSON.parse(decodeURIComponent(response.headers.get('x-test-sql'))))) {
-      if (!/^\s*(SELECT|WITH|DELETE|UPDATE)/i.test(sql)) continue;
-      plans.push({ sql, steps: await planOf(sql) });
-    }
-    assert.ok(plans.length > 0 || path === '/api/keys/suggestions', `${path} asks the database`);
-    return { body: JSON.parse(text), plans };
-  }
   /** Every table is searched, or read in the order of an index that holds all that is needed; derived rows may be read whole. */
   function assertIndexed(path, plans, { scans }) {
     for (const { sql, steps } of plans) {

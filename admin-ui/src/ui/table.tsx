@@ -1,5 +1,6 @@
 // Tables that become cards where the page is narrow. Of a long one only the rows near the window are in the document.
 import type { ComponentChildren } from 'preact';
+import { useCallback, useRef } from 'preact/hooks';
 import { number } from '../format.ts';
 import { common } from '../texts/common.ts';
 import { Button } from './button.tsx';
@@ -38,17 +39,48 @@ type Props<T> = {
   busy?: boolean;
 };
 
+type RowProps<T> = Pick<Props<T>, 'columns' | 'rowName'> & {
+  row: T;
+  /** Its place among all rows, from 0. */
+  at: number;
+  /** Undefined where there is no selection. */
+  selected: boolean | undefined;
+  onPick: (row: T, on: boolean) => void;
+};
+
+/** A component of its own, and one that reads a signal (the language): it is rendered again only for other properties. */
+function Row<T>({ row, at, columns, rowName, selected, onPick }: RowProps<T>) {
+  const t = common();
+  return (
+    <tr role="row" aria-rowindex={at + 2} class={selected ? 'selected' : ''}>
+      {selected !== undefined && (
+        <td role="cell" class="pick">
+          <input type="checkbox" aria-label={t.select(rowName?.(row) ?? '')} checked={selected} onChange={(event) => onPick(row, event.currentTarget.checked)} />
+        </td>
+      )}
+      {columns.map(({ id, label, render, end, main, hideLabel }) => (
+        <td key={id} role="cell" class={`${end ? 'end' : ''}${main ? ' main' : ''}`} data-label={hideLabel || main ? undefined : label}>
+          {render(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
 export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sort, onSort, selected, onSelect, empty, busy }: Props<T>) {
   const t = common();
-  const near = useRowWindow(rows.length);
-  if (rows.length === 0 && empty) return <>{empty}</>;
   const keys = rows.map(rowKey);
+  const near = useRowWindow(keys);
   const picked = selected ? keys.filter((key) => selected.has(key)).length : 0;
   const toggle = (changed: string[], on: boolean) => {
     const next = new Set(selected);
     for (const key of changed) on ? next.add(key) : next.delete(key);
     onSelect?.(next);
   };
+  const latest = useRef(toggle);
+  latest.current = toggle;
+  const pick = useCallback((row: T, on: boolean) => latest.current([rowKey(row)], on), []);
+  if (rows.length === 0 && empty) return <>{empty}</>;
   const sortables = columns.filter((column) => column.sortable);
   const sortOptions = sortables.flatMap(({ id, label }) => [{ value: `${id} up`, label: `${label} ↑` }, { value: `${id} down`, label: `${label} ↓` }]);
   return (
@@ -91,20 +123,7 @@ export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sor
           {rows.slice(near.from, near.to).map((row, place) => {
             const at = near.from + place;
             const key = keys[at] ?? '';
-            return (
-              <tr key={key} role="row" aria-rowindex={at + 2} class={selected?.has(key) ? 'selected' : ''}>
-                {selected && (
-                  <td role="cell" class="pick">
-                    <input type="checkbox" aria-label={t.select(rowName(row))} checked={selected.has(key)} onChange={(event) => toggle([key], event.currentTarget.checked)} />
-                  </td>
-                )}
-                {columns.map(({ id, label, render, end, main, hideLabel }) => (
-                  <td key={id} role="cell" class={`${end ? 'end' : ''}${main ? ' main' : ''}`} data-label={hideLabel || main ? undefined : label}>
-                    {render(row)}
-                  </td>
-                ))}
-              </tr>
-            );
+            return <Row key={key} row={row} at={at} columns={columns} rowName={rowName} selected={selected?.has(key)} onPick={pick} />;
           })}
           {near.below > 0 && <tr key="below" class="gap" aria-hidden="true"><td style={{ height: `${near.below}px` }} /></tr>}
         </tbody>

@@ -53,7 +53,7 @@ export function SetPassword({ call, onDone }: Props) {
     }
   };
   const type = shown ? 'text' : 'password';
-  const wrongCode = problem?.status === 403 ? t.wrongCode : null;
+  const wrongCode = problem?.status === 403 || problem?.field === 'setup_code' ? t.wrongCode : null;
   return (
     <form class="form" onSubmit={send} noValidate>
       <Field label={t.code} name="setup-code" value={code} onValue={setCode} autocomplete="off" autocapitalize="off" spellcheck={false} required error={wrongCode ?? (tried && code.trim() === '' ? t.wrongCode : null)} />
