@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api } from '../../api.ts';
 import { PIECE } from '../../bulk.ts';
-import { usePoll } from '../../live.ts';
+import { paceOf, usePoll } from '../../live.ts';
 import { route, setParams } from '../../router.ts';
 import { common } from '../../texts/common.ts';
 import type { Key, Paged } from '../../types.ts';
@@ -36,14 +36,14 @@ type Open =
   | { what: 'edit' | 'env'; row: Key };
 
 /** Loads anew when the first of the shown states has ended. */
-function useEndings(items: Key[] | undefined, reload: () => Promise<void>) {
+function useEndings(items: Key[] | undefined, total: number | undefined, reload: () => Promise<void>) {
   const first = Math.min(...(items ?? []).map(({ until }) => (until ? Date.parse(until) : Number.POSITIVE_INFINITY)));
   useEffect(() => {
     const wait = first - Date.now();
     if (!Number.isFinite(wait) || wait > 86_400_000) return;
-    const timer = setTimeout(() => void reload(), Math.max(0, wait) + ENDED_MS);
+    const timer = setTimeout(() => void reload(), Math.max(0, wait) + paceOf(ENDED_MS, total));
     return () => clearTimeout(timer);
-  }, [first, items]);
+  }, [first, items, total]);
 }
 
 export default function Keys() {
@@ -52,7 +52,7 @@ export default function Keys() {
   const query = listQuery(params);
   const asked = { ...filtersOf(query), sort: query.sort, page: query.page, per_page: query.perPage };
   const wanted = JSON.stringify(asked);
-  const list = usePoll(async (signal) => ({ ...(await api.get<Paged<Key>>('/api/keys', asked, signal)), wanted }), EACH_MS, [wanted]);
+  const list = usePoll(async (signal) => ({ ...(await api.get<Paged<Key>>('/api/keys', asked, signal)), wanted }), EACH_MS, [wanted], ({ total }) => total);
   const suggestions = usePoll((signal) => api.get<Suggestions>('/api/keys/suggestions', {}, signal), SUGGESTIONS_MS);
   const [open, setOpen] = useState<Open | null>(null);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
@@ -72,7 +72,7 @@ export default function Keys() {
     if (items && selected.size <= items.length && picked.length < selected.size) setSelected(new Set(picked.map((row) => row.id)));
   }, [items]);
   useEffect(() => noteGroups(items ?? []), [items]);
-  useEndings(items, list.reload);
+  useEndings(items, list.data?.total, list.reload);
   useEffect(() => {
     // The page that the address names went away with its last keys.
     if (items?.length === 0 && total > 0 && query.page > 1) setParams({ page: Math.ceil(total / query.perPage) });
