@@ -74,8 +74,9 @@ pub(super) fn read(
     }
     match block.r#type.as_str() {
         "text" => {
-            let text =
-                block.text.ok_or_else(|| refused("missing_required_parameter", path, "`text` is missing."))?;
+            let text = block
+                .text
+                .ok_or_else(|| refused("missing_required_parameter", path, "`text` is missing."))?;
             push_text(parts, text);
         }
         "image" => match image(block.source) {
@@ -85,7 +86,8 @@ pub(super) fn read(
             _ if place == Place::ToolResult => left_out("an image", path, notes, parts),
             Some(_) => return Err(refused("unsupported_value", path, "only text can stand here.")),
             None => {
-                let what = "send the image as `base64` with its `media_type`, or as `url`; files are not kept here.";
+                let what =
+                    "send the image as `base64` with its `media_type`, or as `url`; files are not kept here.";
                 return Err(refused("unsupported_value", path, what));
             }
         },
@@ -144,8 +146,7 @@ pub(super) fn user(parts: Vec<Part>) -> Option<chat::Message> {
         return None;
     }
     let pictures = parts.iter().any(|part| matches!(part, Part::ImageUrl { .. }));
-    let content =
-        if pictures { chat::Content::Parts(parts) } else { chat::Content::Text(text_of(&parts)) };
+    let content = if pictures { chat::Content::Parts(parts) } else { chat::Content::Text(text_of(&parts)) };
     Some(chat::Message::User { content })
 }
 

@@ -88,7 +88,10 @@ fn thinking_becomes_reasoning_and_what_is_redacted_goes() {
         {"type": "thinking", "thinking": "Hm.", "signature": "x"}, {"type": "redacted_thinking", "data": "x"},
         {"type": "thinking", "thinking": "", "signature": "x"}, {"type": "thinking", "thinking": "Aha.", "signature": "x"},
         {"type": "text", "text": "Hello"}]}, {"role": "user", "content": "More"}]);
-    assert_eq!(messages(turn.clone())[1], json!({"role": "assistant", "content": "Hello", "reasoning": "Hm.\n\nAha."}));
+    assert_eq!(
+        messages(turn.clone())[1],
+        json!({"role": "assistant", "content": "Hello", "reasoning": "Hm.\n\nAha."})
+    );
     assert_eq!(notes(&body(turn)), ["messages.1.content.1"]);
 
     let thought = json!([{"role": "user", "content": "Hi"},
@@ -114,13 +117,15 @@ fn pictures_stay_among_the_texts() {
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0="}},
             {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}])
     );
-    let file = json!([{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}]);
+    let file =
+        json!([{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}]);
     assert_eq!(refusal(&body(file)).param, "messages.0.content.0");
 }
 
 #[test]
 fn pictures_of_results_follow_in_a_message_of_their_own() {
-    let picture = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0="}});
+    let picture =
+        json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0="}});
     let turns = json!([
         {"role": "user", "content": "Look"},
         {"role": "assistant", "content": [call("a", "shot"), call("b", "shot")]},
@@ -145,8 +150,10 @@ fn pictures_of_results_follow_in_a_message_of_their_own() {
 fn a_failed_call_says_so() {
     let said = |content: Value| {
         let failed = json!({"type": "tool_result", "tool_use_id": "a", "content": content, "is_error": true});
-        messages(json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": [call("a", "f")]},
-            {"role": "user", "content": [failed]}]))[2]["content"]
+        messages(
+            json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": [call("a", "f")]},
+            {"role": "user", "content": [failed]}]),
+        )[2]["content"]
             .take()
     };
     assert_eq!(said(json!("No such file")), "Error: No such file");
@@ -170,15 +177,22 @@ fn a_result_keeps_what_can_be_said_and_names_what_can_not() {
 
 #[test]
 fn documents_are_read_as_text_or_refused() {
-    let user = |block: Value| json!([{"role": "user", "content": [block, {"type": "text", "text": "Sum up."}]}]);
+    let user =
+        |block: Value| json!([{"role": "user", "content": [block, {"type": "text", "text": "Sum up."}]}]);
     let text = json!({"type": "document", "title": "Notes", "context": "Draft", "source":
         {"type": "text", "media_type": "text/plain", "data": "It rained."}, "citations": {"enabled": true}});
     assert_eq!(messages(user(text))[0]["content"], "Document: Notes\nDraft\nIt rained.\n\nSum up.");
     let blocks = json!({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "It rained."}]}});
     assert_eq!(messages(user(blocks))[0]["content"], "It rained.\n\nSum up.");
-    for source in [json!({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}),
-        json!({"type": "url", "url": "https://example.com/a.pdf"}), json!({"type": "file", "file_id": "f"})] {
-        assert_eq!(refusal(&body(user(json!({"type": "document", "source": source})))).param, "messages.0.content.0");
+    for source in [
+        json!({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}),
+        json!({"type": "url", "url": "https://example.com/a.pdf"}),
+        json!({"type": "file", "file_id": "f"}),
+    ] {
+        assert_eq!(
+            refusal(&body(user(json!({"type": "document", "source": source})))).param,
+            "messages.0.content.0"
+        );
     }
 }
 
@@ -199,7 +213,8 @@ fn blocks_of_anthropics_servers_are_dropped_and_unknown_ones_refused() {
         json!([{"role": "user", "content": "They greeted."}, {"role": "assistant", "content": "I search.\n\nIt is 5."},
             {"role": "user", "content": "Thanks"}])
     );
-    let expected = ["messages.0.content.1", "messages.1.content.1", "messages.1.content.2", "messages.1.content.3"];
+    let expected =
+        ["messages.0.content.1", "messages.1.content.1", "messages.1.content.2", "messages.1.content.3"];
     assert_eq!(notes(&body(turns)), expected);
     let unknown = json!([{"role": "user", "content": [{"type": "hologram"}]}]);
     assert_eq!(refusal(&body(unknown)).param, "messages.0.content.0");
@@ -208,7 +223,10 @@ fn blocks_of_anthropics_servers_are_dropped_and_unknown_ones_refused() {
 #[test]
 fn ids_that_come_again_in_a_later_turn_are_told_apart() {
     let turn = |said: &str| {
-        [json!({"role": "assistant", "content": [call("a", "f")]}), json!({"role": "user", "content": [result("a", json!(said))]})]
+        [
+            json!({"role": "assistant", "content": [call("a", "f")]}),
+            json!({"role": "user", "content": [result("a", json!(said))]}),
+        ]
     };
     let mut turns = vec![json!({"role": "user", "content": "Go"})];
     for said in ["1", "2", "3"] {
@@ -225,23 +243,38 @@ fn ids_that_come_again_in_a_later_turn_are_told_apart() {
 #[test]
 fn what_anthropic_refuses_is_refused() {
     let turn = |calls: Value, results: Value| {
-        body(json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]))
+        body(
+            json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]),
+        )
     };
     for (calls, results, param) in [
         (json!([call("a", "f")]), json!("no result"), "messages.1"),
         (json!([call("a", "f"), call("b", "f")]), json!([result("a", json!("1"))]), "messages.1"),
         (json!("text"), json!([result("a", json!("1"))]), "messages.2.content.0"),
         (json!([call("a", "f")]), json!([result("b", json!("1"))]), "messages.2.content.0"),
-        (json!([call("a", "f")]), json!([result("a", json!("1")), result("a", json!("2"))]), "messages.2.content.1"),
+        (
+            json!([call("a", "f")]),
+            json!([result("a", json!("1")), result("a", json!("2"))]),
+            "messages.2.content.1",
+        ),
         (json!([call("a", "f"), call("a", "f")]), json!([result("a", json!("1"))]), "messages.1.content.1"),
         (json!([{"type": "tool_use", "id": "a", "input": {}}]), json!("x"), "messages.1.content.0"),
-        (json!([{"type": "tool_use", "id": "a", "name": "f", "input": [1]}]), json!("x"), "messages.1.content.0"),
-        (json!([{"type": "image", "source": {"type": "url", "url": "https://example.com"}}]), json!("x"), "messages.1.content.0"),
+        (
+            json!([{"type": "tool_use", "id": "a", "name": "f", "input": [1]}]),
+            json!("x"),
+            "messages.1.content.0",
+        ),
+        (
+            json!([{"type": "image", "source": {"type": "url", "url": "https://example.com"}}]),
+            json!("x"),
+            "messages.1.content.0",
+        ),
         (json!([{"type": "text"}]), json!("x"), "messages.1.content.0"),
     ] {
         assert_eq!(refusal(&turn(calls.clone(), results)).param, param, "{calls}");
     }
-    let last = body(json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": [call("a", "f")]}]));
+    let last =
+        body(json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": [call("a", "f")]}]));
     assert_eq!(refusal(&last).param, "messages.1");
 }
 

@@ -206,7 +206,8 @@ impl Machine for Answer {
         self.start("", out);
         self.close(out);
         let stop_reason = stop_reason(self.finish.as_deref(), self.called);
-        let delta = MessageDelta { stop_reason, stop_sequence: None, stop_details: stop_details(stop_reason) };
+        let delta =
+            MessageDelta { stop_reason, stop_sequence: None, stop_details: stop_details(stop_reason) };
         let usage = Usage::of(self.used.as_ref(), self.answering.prompt_tokens);
         write_event(out, Some("message_delta"), &MessageStreamEvent::MessageDelta { delta, usage });
         write_event(out, Some("message_stop"), &MessageStreamEvent::MessageStop);

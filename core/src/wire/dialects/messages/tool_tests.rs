@@ -17,7 +17,10 @@ fn a_tool_is_a_function() {
             {"type": "function", "function": {"name": "g", "description": "What it does",
                 "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}}])
     );
-    assert_eq!(notes(&with(json!({"tools": tools}))), ["tools.*.cache_control", "tools.*.eager_input_streaming"]);
+    assert_eq!(
+        notes(&with(json!({"tools": tools}))),
+        ["tools.*.cache_control", "tools.*.eager_input_streaming"]
+    );
 }
 
 #[test]
@@ -28,7 +31,8 @@ fn tools_are_strict_together_or_not_at_all() {
         tools.as_array().unwrap().iter().map(|tool| tool["function"].clone()).collect::<Vec<_>>()
     };
     let schema = json!({"type": "object", "properties": {"a": {"type": "string", "format": "date"}}, "additionalProperties": false});
-    let held = json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
+    let held =
+        json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
     let both = json!([strict(schema.clone()), strict(held.clone())]);
     for function in sent(both.clone()) {
         assert_eq!((&function["strict"], &function["parameters"]), (&json!(true), &held));
@@ -36,7 +40,11 @@ fn tools_are_strict_together_or_not_at_all() {
     assert_eq!(notes(&with(json!({"tools": both}))), ["tools.*.input_schema"]);
 
     let open = json!({"type": "object", "additionalProperties": true});
-    for other in [tool("g"), strict(open), strict(json!({"type": "object", "definitions": {}, "properties": {"a": {}}}))] {
+    for other in [
+        tool("g"),
+        strict(open),
+        strict(json!({"type": "object", "definitions": {}, "properties": {"a": {}}})),
+    ] {
         let tools = json!([strict(schema.clone()), other]);
         let functions = sent(tools.clone());
         assert!(functions.iter().all(|function| function.get("strict").is_none()));
@@ -53,7 +61,10 @@ fn tools_of_anthropics_servers_are_dropped() {
     let body = with(json!({"tools": server, "tool_choice": {"type": "auto"}}));
     let sent = chat(&body);
     assert_eq!((sent.get("tools"), sent.get("tool_choice")), (None, None));
-    assert_eq!(notes(&body), ["tools.0", "tools.1", "tools.2", "tools.3", "tools.4", "tools.5", "tool_choice"]);
+    assert_eq!(
+        notes(&body),
+        ["tools.0", "tools.1", "tools.2", "tools.3", "tools.4", "tools.5", "tool_choice"]
+    );
     for choice in [json!({"type": "any"}), json!({"type": "tool", "name": "web_search"})] {
         assert_eq!(refusal(&with(json!({"tools": server, "tool_choice": choice}))).param, "tool_choice");
     }
@@ -63,9 +74,21 @@ fn tools_of_anthropics_servers_are_dropped() {
 fn tools_that_clients_run_and_models_know_by_type_are_described() {
     for (kind, name, commands) in [
         ("bash_20250124", "bash", None),
-        ("text_editor_20250124", "str_replace_editor", Some(json!(["view", "create", "str_replace", "insert", "undo_edit"]))),
-        ("text_editor_20250728", "str_replace_based_edit_tool", Some(json!(["view", "create", "str_replace", "insert"]))),
-        ("memory_20250818", "memory", Some(json!(["view", "create", "str_replace", "insert", "delete", "rename"]))),
+        (
+            "text_editor_20250124",
+            "str_replace_editor",
+            Some(json!(["view", "create", "str_replace", "insert", "undo_edit"])),
+        ),
+        (
+            "text_editor_20250728",
+            "str_replace_based_edit_tool",
+            Some(json!(["view", "create", "str_replace", "insert"])),
+        ),
+        (
+            "memory_20250818",
+            "memory",
+            Some(json!(["view", "create", "str_replace", "insert", "delete", "rename"])),
+        ),
     ] {
         let sent = chat(&with(json!({"tools": [{"type": kind, "name": name}]})));
         let function = &sent["tools"][0]["function"];
@@ -75,9 +98,13 @@ fn tools_that_clients_run_and_models_know_by_type_are_described() {
         assert_eq!(command["type"], "string");
         assert_eq!(command.get("enum"), commands.as_ref());
     }
-    for tool in [json!({"type": "computer_20251124", "name": "computer", "display_width_px": 1, "display_height_px": 1}),
-        json!({"type": "browser_toolset_20260801", "name": "browser"}), json!({"name": "f"}), json!({"input_schema": {}}),
-        json!({"name": "f", "input_schema": "x"})] {
+    for tool in [
+        json!({"type": "computer_20251124", "name": "computer", "display_width_px": 1, "display_height_px": 1}),
+        json!({"type": "browser_toolset_20260801", "name": "browser"}),
+        json!({"name": "f"}),
+        json!({"input_schema": {}}),
+        json!({"name": "f", "input_schema": "x"}),
+    ] {
         assert_eq!(refusal(&with(json!({"tools": [tool]}))).param, "tools.0");
     }
 }
@@ -91,7 +118,10 @@ fn the_choice_of_tools_is_kept() {
     let one = chosen(json!({"type": "tool", "name": "g", "disable_parallel_tool_use": true}));
     assert_eq!(one["tool_choice"], json!({"type": "function", "function": {"name": "g"}}));
     assert_eq!(one["parallel_tool_calls"], false);
-    assert_eq!(chosen(json!({"type": "auto", "disable_parallel_tool_use": false})).get("parallel_tool_calls"), None);
+    assert_eq!(
+        chosen(json!({"type": "auto", "disable_parallel_tool_use": false})).get("parallel_tool_calls"),
+        None
+    );
     for choice in [json!({"type": "tool", "name": "h"}), json!({"type": "tool"}), json!({"type": "some"})] {
         assert_eq!(refusal(&with(json!({"tools": [tool("f")], "tool_choice": choice}))).param, "tool_choice");
     }

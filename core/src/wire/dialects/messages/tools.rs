@@ -70,7 +70,8 @@ fn function(tool: Tool, path: &str, notes: &mut Notes) -> Result<Option<Function
             return Err(refused("missing_required_parameter", path, "`input_schema` is missing."));
         }
         (None, None) => {
-            let what = "this type of tool is not known here; describe it as a custom tool with an `input_schema`.";
+            let what =
+                "this type of tool is not known here; describe it as a custom tool with an `input_schema`.";
             return Err(refused("unsupported_value", path, what));
         }
     };

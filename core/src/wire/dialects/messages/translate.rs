@@ -60,7 +60,9 @@ fn read(body: &[u8]) -> Result<MessagesRequest, ApiError> {
         let (line, column) = (error.line(), error.column());
         let what = match (error.is_data(), expected) {
             (true, Some(expected)) => format!("expected {expected}."),
-            (true, None) => format!("a required field is missing or twice there, at line {line} column {column}."),
+            (true, None) => {
+                format!("a required field is missing or twice there, at line {line} column {column}.")
+            }
             (false, _) => format!("not valid JSON at line {line} column {column}."),
         };
         refused(if error.is_data() { "invalid_type" } else { "invalid_json" }, "body", &what)
@@ -94,7 +96,8 @@ fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Requ
     if let Some(choice) = given.tool_choice {
         tools::choose(choice, &mut request, notes)?;
     }
-    let config = given.output_config.unwrap_or(OutputConfig { effort: None, format: None, task_budget: None });
+    let config =
+        given.output_config.unwrap_or(OutputConfig { effort: None, format: None, task_budget: None });
     if config.task_budget.is_some() {
         notes.dropped("output_config.task_budget");
     }
@@ -113,7 +116,8 @@ fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Requ
 
 /// A name as fields have them, and none that carries something else.
 fn is_field(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// 0 asks for a prompt to be put into the cache and no answer, which the upstream does not have.
@@ -244,7 +248,11 @@ fn format(
 ) -> Result<(), ApiError> {
     let path = "output_config.format";
     let (Some(mut wanted @ Value::Object(_)), "json_schema") = (format.schema, format.r#type.as_str()) else {
-        return Err(refused("invalid_value", path, "`type` must be `json_schema`, with a `schema` that is an object."));
+        return Err(refused(
+            "invalid_value",
+            path,
+            "`type` must be `json_schema`, with a `schema` that is an object.",
+        ));
     };
     schema::tidy(&mut wanted);
     if request.tool_choice.as_ref().is_some_and(|choice| choice == "none") {

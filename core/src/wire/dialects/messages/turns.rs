@@ -161,7 +161,8 @@ impl Conversation {
         if let Some(turn) = self.turn.take().filter(|turn| !turn.is_empty()) {
             let missing = turn.calls.iter().position(|call| call.result.is_none());
             if missing.is_some() {
-                let what = "a `tool_use` block has no `tool_result`. Send a result for each in the next message.";
+                let what =
+                    "a `tool_use` block has no `tool_result`. Send a result for each in the next message.";
                 return Err(refused("invalid_value", format!("messages.{}", turn.at), what));
             }
             let (calls, results): (Vec<_>, Vec<_>) =
