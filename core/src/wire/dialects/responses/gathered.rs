@@ -122,7 +122,8 @@ impl Item {
     /// Whether it is a call whose arguments are whole: there can be no more of them.
     pub(super) fn is_whole_call(&self) -> bool {
         matches!(&self.kind, Kind::Call { arguments, .. }
-            if serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok())
+            if arguments.trim_end().ends_with('}')
+                && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok())
     }
 }
 

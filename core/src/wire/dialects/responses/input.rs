@@ -4,7 +4,7 @@
 use super::carried;
 use super::content;
 use super::fields::{Fields, missing, refused, wrong};
-use super::tools::{Names, Origin, Tools};
+use super::tools::{Names, Origin, Tools, named};
 use crate::wire::dialects::chat::{Content, Message, ToolCall};
 use crate::wire::dialects::{Changed, Notes};
 use crate::wire::errors::ApiError;
@@ -181,7 +181,7 @@ fn reasoning(fields: &mut Fields, notes: &mut Notes) -> Result<Option<String>, A
 }
 
 fn call(fields: &mut Fields, custom: bool, arguments: String) -> Result<Item, ApiError> {
-    let origin = Origin { namespace: fields.text("namespace")?, name: fields.needed_text("name")?, custom };
+    let origin = Origin { namespace: fields.text("namespace")?, name: named(fields)?, custom };
     Ok(Item::Call { path: fields.path().to_owned(), id: call_id(fields)?, origin, arguments })
 }
 

@@ -55,3 +55,18 @@ impl Answering {
         Answer::new(Box::new(self))
     }
 }
+
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod input_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tools_tests;

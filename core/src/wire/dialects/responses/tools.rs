@@ -309,7 +309,8 @@ impl Tools {
     }
 }
 
-fn named(fields: &mut Fields) -> Result<String, ApiError> {
+/// The name of a tool.
+pub(super) fn named(fields: &mut Fields) -> Result<String, ApiError> {
     let name = fields.needed_text("name")?;
     if name.is_empty() { Err(wrong(fields.at("name"), "a name")) } else { Ok(name) }
 }
