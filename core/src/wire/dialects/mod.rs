@@ -9,6 +9,7 @@ pub mod chat;
 pub mod completions;
 pub mod gemini;
 pub mod messages;
+mod refusal;
 pub mod responses;
 
 use crate::wire::errors::ApiError;
