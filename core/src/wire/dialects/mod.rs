@@ -12,6 +12,8 @@ pub mod messages;
 mod refusal;
 pub mod responses;
 
+pub(in crate::wire) use refusal::refused;
+
 use crate::wire::errors::ApiError;
 use crate::wire::sse::{Event, EventScanner, Name};
 use chat::{Chunk, Whole};

@@ -10,7 +10,7 @@ const PATH_CHARS: usize = 120;
 const NAME_CHARS: usize = 40;
 
 /// 400: the field at `path` can't be translated; `message` says what to do.
-pub(super) fn refused(
+pub(in crate::wire) fn refused(
     code: &'static str,
     path: impl Into<String>,
     message: impl Into<Cow<'static, str>>,

@@ -215,13 +215,11 @@ fn response_format(
         let message = "A schema is an object.";
         return Err(refused("invalid_type", "generationConfig.responseSchema", message));
     }
-    let (schema, strict) = match schema::strict(&schema) {
-        Some(strict) => (strict, true),
-        None => {
-            notes.add("generationConfig.responseSchema", Changed::Translated);
-            (schema, false)
-        }
-    };
+    let strict = schema::strict(&schema);
+    if strict.as_ref() != Some(&schema) {
+        notes.add("generationConfig.responseSchema", Changed::Translated);
+    }
+    let (schema, strict) = strict.map_or((schema, false), |strict| (strict, true));
     let described = json!({"name": "answer", "schema": schema, "strict": strict});
     Ok(Some(json!({"type": "json_schema", "json_schema": described})))
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::cleanup::strict_schema_fault;
 use crate::wire::dialects::Answering as Any;
 
 const SEED: Seed = Seed { now_s: 1_787_427_094, entropy: [0xAB; 16] };
@@ -174,6 +175,7 @@ fn answers_in_json_are_asked_for() {
     for name in ["responseSchema", "response_schema"] {
         assert_eq!(configured(json!({"responseMimeType": mime, name: schema}))["response_format"], wanted);
     }
+    assert_eq!(strict_schema_fault(json!({"response_format": wanted}).to_string().as_bytes()), None);
     let open = json!({"type": "object", "properties": {"a": {"type": "string", "minLength": 1}}});
     let body = configured(json!({"responseMimeType": mime, "responseJsonSchema": open}));
     let format =
