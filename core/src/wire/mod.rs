@@ -2,6 +2,7 @@
 //! errors in the form that every client understands (`errors`), which headers pass (`headers`) and what was
 //! used (`usage`).
 
+pub mod cleanup;
 pub mod dialects;
 pub mod errors;
 pub mod headers;

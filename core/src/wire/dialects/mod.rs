@@ -9,7 +9,10 @@ pub mod chat;
 pub mod completions;
 pub mod gemini;
 pub mod messages;
+mod refusal;
 pub mod responses;
+
+pub(in crate::wire) use refusal::refused;
 
 use crate::wire::errors::ApiError;
 use crate::wire::sse::{Event, EventScanner, Name};
