@@ -29,9 +29,13 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let (method, url) = (request.method(), request.url());
     let (side, target) = routes::lookup(&method, routes::path_of(&url));
     let response = match target {
-        Target::Chat => proxy::chat(&request, &env, &context).await,
-        Target::Models => proxy::models(&request, &env, None).await,
-        Target::Model(id) => proxy::models(&request, &env, Some(id)).await,
+        Target::Complete(speech) => proxy::complete(&request, &env, &context, speech).await,
+        // Boxed: what few requests need would be part of each.
+        Target::Gemini(of) => Box::pin(proxy::gemini(&request, &env, &context, of)).await,
+        Target::CountTokens => Box::pin(proxy::count_tokens(&request, &env)).await,
+        Target::Models(dialect) => Box::pin(proxy::models(&request, &env, dialect, None)).await,
+        Target::Model(dialect, id) => Box::pin(proxy::models(&request, &env, dialect, Some(id))).await,
+        Target::NotOffered => proxy::not_offered(&request).await,
         Target::Warming => proxy::warming(&request),
         Target::Alive => proxy::alive(),
         Target::Ready => proxy::ready(&env, false).await,

@@ -148,6 +148,8 @@ pub mod request {
     pub const GATE_BYTES: usize = 64 * 1024;
     /// Longest non-streaming answer that is held whole before anything goes to the client.
     pub const HELD_ANSWER_BYTES: usize = 1024 * 1024;
+    /// Longest non-streaming answer that is translated into another dialect, which takes all of it at once.
+    pub const TRANSLATED_BYTES: usize = 8 * 1024 * 1024;
     /// What is read of an upstream's error body; the rest is cancelled.
     pub const ERROR_BODY_BYTES: usize = 64 * 1024;
     /// Body of an admin call that is no batch.
@@ -221,6 +223,8 @@ pub mod coordinator {
     pub const RECENT_REQUESTS: usize = 1_000;
     /// Attempts told of one request. One that made more (they are a setting) tells its last.
     pub const ATTEMPTS_TOLD: usize = 48;
+    /// Of what a request was changed in on its way so much is told: the settles' own bound is shared by all reports.
+    pub const NOTES_TOLD: usize = 12;
     /// Longest ask, settles included.
     pub const ASK_BYTES: usize = 256 * 1024;
 }

@@ -102,6 +102,8 @@ pub fn item(story: &Story, names: &Names) -> Value {
         "duration_ms": story.duration_ms,
         "first_event_ms": story.first_event_ms,
         "attempts": attempts,
+        "dialect": story.dialect,
+        "notes": story.notes.iter().map(note).collect::<Vec<_>>(),
     })
 }
 

@@ -6,6 +6,7 @@ use super::streams::Source;
 use js_sys::{Object, Uint8Array};
 use rondo_core::pool::outcome::allowance_headers;
 use rondo_core::pool::protocol::Allowance;
+use rondo_core::wire::dialects::Dialect;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -84,6 +85,8 @@ pub struct About {
     pub allowance: Option<Allowance>,
     /// For the admin page alone: without CORS.
     pub own_page: bool,
+    /// What the client speaks.
+    pub dialect: Dialect,
 }
 
 /// An answer of the data plane: with CORS (but for the admin page), never cached, and with what `about` says. An event stream is told

@@ -48,3 +48,42 @@ impl Address {
             .collect()
     }
 }
+
+/// Percent-decoded; what is no proper encoding stays as it is.
+#[must_use]
+pub fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let code = (first == b'%')
+            .then(|| behind.get(..2))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn ids_are_percent_decoded_once_and_odd_ones_kept() {
+        for (text, id) in
+            [("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("100%", "100%"), ("%zz", "%zz"), ("m", "m")]
+        {
+            assert_eq!(decoded(text), id);
+        }
+    }
+}

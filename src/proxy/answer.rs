@@ -5,6 +5,7 @@ use crate::platform::fetch::Incoming;
 use crate::platform::incoming::Names;
 use crate::platform::respond::{About, Body, data};
 use crate::platform::streams::Source;
+use rondo_core::wire::dialects::{error_body, error_status};
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::headers::can_pass;
 
@@ -26,7 +27,7 @@ pub fn error(error: &ApiError, about: &About) -> web_sys::Response {
 
 /// The same with further headers.
 pub fn with_headers(error: &ApiError, about: &About, others: &[(&str, &str)]) -> web_sys::Response {
-    told(error, about, others, &Body::Bytes(&error.to_body()))
+    told(error, about, others, &Body::Bytes(&error_body(about.dialect, error)))
 }
 
 /// The same over a stream, which carries the body.
@@ -42,7 +43,7 @@ fn told(error: &ApiError, about: &About, others: &[(&str, &str)], body: &Body<'_
         .map(|(name, value)| (*name, value.as_ref()))
         .collect();
     all.extend_from_slice(others);
-    data(error.status, Some("application/json"), about, &all, body)
+    data(error_status(about.dialect, error), Some("application/json"), about, &all, body)
 }
 
 /// An upstream's headers, as far as they pass.
@@ -68,6 +69,18 @@ pub fn head(answer: &Incoming) -> Head {
 /// An answer that is all here, its bytes untouched.
 pub fn whole(whole: &Whole, about: &About) -> web_sys::Response {
     respond(&head(&whole.answer), about, &Body::Native(&whole.bytes))
+}
+
+impl Head {
+    /// The same for a body of another type.
+    pub fn of_type(self, content_type: &str) -> Self {
+        Self { content_type: Some(content_type.to_owned()), ..self }
+    }
+}
+
+/// An answer that is all here, in another dialect.
+pub fn translated(bytes: &[u8], head: &Head, about: &About) -> web_sys::Response {
+    respond(head, about, &Body::Bytes(bytes))
 }
 
 /// An answer that is still coming.

@@ -7,17 +7,19 @@ use super::read::Body;
 use super::send::{Failed, send};
 use super::settle::{self, Story};
 use super::wait::Patience;
-use super::{answer, state, stream};
+use super::{answer, state, stream, translated};
 use crate::platform::race::Watch;
 use crate::platform::respond::About;
 use crate::platform::time;
 use rondo_core::config::Timeouts;
 use rondo_core::limits::coordinator::ATTEMPTS_TOLD;
 use rondo_core::limits::grant::DEFAULT_COMPLETION_TOKENS;
+use rondo_core::limits::request::{HELD_ANSWER_BYTES, TRANSLATED_BYTES};
 use rondo_core::pool::faults::named_quota;
 use rondo_core::pool::outcome::{self, Failure};
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Fault, Grant, RequestEnd};
 use rondo_core::pool::stories::Tried;
+use rondo_core::wire::dialects::Answering;
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::usage::Usage;
 use std::collections::VecDeque;
@@ -41,6 +43,8 @@ pub struct Arrived {
     pub address: Option<String>,
     /// The body.
     pub body: Body,
+    /// For a client that speaks another dialect: translates the answer.
+    pub answering: Option<Answering>,
     /// Its headers that pass.
     pub passed: Vec<(&'static str, String)>,
 }
@@ -54,6 +58,7 @@ pub struct Course<'a> {
     pub(super) client: Client,
     pub(super) address: Option<String>,
     pub(super) body: Body,
+    answering: Option<Answering>,
     passed: Vec<(&'static str, String)>,
     pub(super) patience: Patience,
     pub(super) budget: u32,
@@ -80,7 +85,7 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// At its beginning.
     pub fn new(env: &'a worker::Env, context: &'a worker::Context, arrived: Arrived) -> Self {
-        let Arrived { started, about, deadline, client, address, body, passed } = arrived;
+        let Arrived { started, about, deadline, client, address, body, answering, passed } = arrived;
         let settings = &client.known.snapshot.settings;
         let patience = Patience::new(started, deadline, settings.max_wait_ms);
         let budget = settings.attempt_budget.max(1);
@@ -92,6 +97,7 @@ impl<'a> Course<'a> {
             client,
             address,
             body,
+            answering,
             passed,
             patience,
             budget,
@@ -131,7 +137,11 @@ impl Course<'_> {
             }
             let passed = match sent {
                 Ok(sent) if self.body.scan.stream => gate::stream(sent, &self.timeouts(), &self.watch).await,
-                Ok(sent) => gate::document(sent, &self.timeouts(), &self.watch).await,
+                Ok(sent) => {
+                    // What is translated must be here as a whole.
+                    let held = if self.answering.is_some() { TRANSLATED_BYTES } else { HELD_ANSWER_BYTES };
+                    gate::document(sent, held, &self.timeouts(), &self.watch).await
+                }
                 Err(failed) => Err(failed),
             };
             match passed {
@@ -240,6 +250,7 @@ impl Course<'_> {
                 self.body.model(),
                 self.body.scan.stream,
                 self.client.is_playground(),
+                (self.about.dialect, &self.body.notes),
                 &self.tried,
             ),
         }
@@ -276,8 +287,11 @@ impl Course<'_> {
         }
     }
 
-    fn deliver_whole(self, whole: &gate::Whole) -> web_sys::Response {
+    fn deliver_whole(mut self, whole: &gate::Whole) -> web_sys::Response {
         let now = time::now_ms();
+        let translated = self.answering.take().map(|answering| {
+            translated::whole(answering, whole, self.body.scan.stream, self.body.prompt_tokens)
+        });
         let usage = whole
             .usage
             .unwrap_or_else(|| Usage::estimate(self.body.prompt_tokens, whole.completion_estimate));
@@ -291,7 +305,13 @@ impl Course<'_> {
         }
         settle::attempt(&whole.ledger.grant, whole.ledger.close(end, usage, now), Some(request));
         settle::deliver(self.env, self.context, whole.failed);
-        answer::whole(whole, &self.about)
+        match translated {
+            None => answer::whole(whole, &self.about),
+            Some(Ok((kind, bytes))) => {
+                answer::translated(&bytes, &answer::head(&whole.answer).of_type(kind), &self.about)
+            }
+            Some(Err(error)) => answer::error(&error, &self.about),
+        }
     }
 
     fn deliver_begun(mut self, begun: gate::Begun) -> web_sys::Response {
@@ -306,7 +326,15 @@ impl Course<'_> {
         };
         state::fallback(|fallback| fallback.succeeded(&begun.ledger.grant.key));
         let watch = std::mem::take(&mut self.watch);
-        match stream::start(self.env, self.context, begun, telling, watch) {
+        let (started, head) = match self.answering.take() {
+            None => (stream::start(self.env, self.context, begun, telling, watch), head),
+            Some(mut answering) => {
+                answering.expect_prompt(self.body.prompt_tokens);
+                let head = head.of_type(answering.stream_type());
+                (translated::start(self.env, self.context, begun, answering, telling, watch), head)
+            }
+        };
+        match started {
             Ok(readable) => answer::streamed(&readable, &head, &self.about),
             Err(ledger) => {
                 // The platform's doing and nobody's fault; the upstream has begun to answer all the same.

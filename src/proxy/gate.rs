@@ -10,7 +10,6 @@ use crate::platform::streams::{Reader, Source};
 use crate::platform::time;
 use js_sys::Uint8Array;
 use rondo_core::config::Timeouts;
-use rondo_core::limits::request::HELD_ANSWER_BYTES;
 use rondo_core::pool::outcome::{Failure, is_answer};
 use rondo_core::pool::protocol::Fault;
 use rondo_core::wire::errors::{UpstreamError, parse_upstream};
@@ -70,21 +69,26 @@ fn failed(fault: Fault, ledger: Ledger) -> Box<Failed> {
     Box::new(Failed { failure, ledger })
 }
 
-/// Holds a non-streaming answer until it is whole, or known to be longer than what is held.
+/// Holds a non-streaming answer until it is whole, or known to be longer than `held` bytes.
 ///
 /// # Errors
 /// When it breaks off, takes too long, or is no answer.
-pub async fn document(sent: Sent, timeouts: &Timeouts, watch: &Watch) -> Result<Passed, Box<Failed>> {
+pub async fn document(
+    sent: Sent,
+    held: usize,
+    timeouts: &Timeouts,
+    watch: &Watch,
+) -> Result<Passed, Box<Failed>> {
     let Sent { abort, answer, mut ledger } = sent;
     let length = answer.header("content-length").and_then(|text| text.parse::<usize>().ok());
     let collected = match (length, answer.body()) {
         (_, None) => return Err(failed(Fault::Upstream, ledger)),
-        (Some(length), Some(_)) if length <= HELD_ANSWER_BYTES => watch
+        (Some(length), Some(_)) if length <= held => watch
             .within(timeouts.headers_whole_ms, answer.whole())
             .await
             .map(|whole| whole.map(Collected::Whole)),
         (_, Some(source)) => {
-            watch.within(timeouts.headers_whole_ms, collect(&source, HELD_ANSWER_BYTES)).await
+            watch.within(timeouts.headers_whole_ms, collect(&source, held)).await
         }
     };
     let (bytes, more) = match collected {

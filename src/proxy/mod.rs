@@ -16,8 +16,9 @@ mod settle;
 mod silent;
 mod state;
 mod stream;
+mod translated;
 mod wait;
 
 pub use models::models;
-pub use open::{alive, internal, nothing, preflight, ready, warming, wrong_method};
-pub use request::{chat, playground};
+pub use open::{alive, internal, not_offered, nothing, preflight, ready, warming, wrong_method};
+pub use request::{complete, count_tokens, gemini, playground};

@@ -1,36 +1,53 @@
-//! `GET /v1/models` and `/v1/models/{id}`, from the snapshot.
+//! `GET /v1/models` and `/v1/models/{id}`, from the snapshot; `/v1beta/models` in Gemini's form.
 
 use super::answer;
 use super::authenticate::{Client, authenticate};
-use super::request::{about, credentials_of};
+use super::request::{about, credentials_of, with_query};
 use crate::platform::incoming::Incoming;
 use crate::platform::respond::{About, Body, data};
+use crate::platform::url::{Address, decoded};
 use rondo_core::config::visible_models;
 use rondo_core::pool::providers::Provider;
+use rondo_core::wire::dialects::{Dialect, gemini};
 use rondo_core::wire::errors::ApiError;
 use serde_json::{Value, json};
 
 /// Lists the models, or shows one (`id` still percent-encoded).
-pub async fn models(request: &Incoming, env: &worker::Env, id: Option<&str>) -> web_sys::Response {
-    let (about, _) = about(request);
-    let client = match authenticate(env, &credentials_of(request), false).await {
+pub async fn models(
+    request: &Incoming,
+    env: &worker::Env,
+    dialect: Dialect,
+    id: Option<&str>,
+) -> web_sys::Response {
+    let about = About { dialect, ..about(request).0 };
+    let key = (dialect == Dialect::Gemini).then(|| Address::parse(&request.url())).flatten();
+    let key = key.and_then(|address| address.query().into_iter().find(|(name, _)| name == "key"));
+    let credentials = with_query(credentials_of(request), key.map(|(_, value)| value));
+    let client = match authenticate(env, &credentials, false).await {
         Ok(client) => client,
         Err(error) => return answer::error(&error, &about),
     };
-    match id {
-        None => respond(&list(&client), &about),
-        Some(id) => {
-            let id = decoded(id);
-            match find(&client, &id) {
-                Some(model) => respond(&model, &about),
-                None => answer::error(&ApiError::model_not_found(&id), &about),
-            }
+    let id = id.map(decoded);
+    let id = id.as_deref().map(|id| id.strip_prefix("models/").filter(|_| dialect == Dialect::Gemini).unwrap_or(id));
+    let body = match (id, dialect) {
+        (None, Dialect::Gemini) => {
+            let names = names(&client);
+            Some(gemini::models(&names.into_iter().map(listed).collect::<Vec<_>>()))
         }
+        (None, _) => Some(list(&client).to_string().into_bytes()),
+        (Some(id), Dialect::Gemini) => {
+            names(&client).into_iter().find(|name| *name == id).map(|name| gemini::model(&listed(name)))
+        }
+        (Some(id), _) => find(&client, id).map(|model| model.to_string().into_bytes()),
+    };
+    match body {
+        Some(body) => data(200, Some("application/json"), &about, &[], &Body::Bytes(&body)),
+        None => answer::error(&ApiError::model_not_found(id.unwrap_or_default()), &about),
     }
 }
 
-fn respond(value: &Value, about: &About) -> web_sys::Response {
-    data(200, Some("application/json"), about, &[], &Body::Bytes(value.to_string().as_bytes()))
+fn listed(name: &str) -> gemini::Listed<'_> {
+    gemini::Listed { name, ..gemini::Listed::default() }
 }
 
 fn names(client: &Client) -> Vec<&str> {
@@ -57,42 +74,4 @@ fn model(client: &Client, id: &str) -> Value {
     let owner =
         if alias { "Rondo" } else { Provider::find(provider).map_or("Cerebras", |provider| provider.owner) };
     json!({"id": id, "object": "model", "created": 0, "owned_by": owner})
-}
-
-/// Percent-decoded; what is no proper encoding stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let code = (first == b'%')
-            .then(|| behind.get(..2))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decoded;
-
-    #[test]
-    fn ids_are_percent_decoded_once_and_odd_ones_kept() {
-        for (text, id) in
-            [("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("100%", "100%"), ("%zz", "%zz"), ("m", "m")]
-        {
-            assert_eq!(decoded(text), id);
-        }
-    }
 }

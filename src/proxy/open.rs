@@ -25,7 +25,7 @@ pub fn preflight(request: &Incoming) -> web_sys::Response {
         names.len() <= ASKED_HEADERS_BYTES
             && names.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
     });
-    let asked = asked.as_deref().unwrap_or("authorization, content-type, x-api-key");
+    let asked = asked.as_deref().unwrap_or("authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta");
     plain(
         204,
         &[
@@ -55,6 +55,12 @@ pub async fn wrong_method(request: &Incoming, allow: &'static str) -> web_sys::R
 pub async fn nothing(request: &Incoming) -> web_sys::Response {
     request.discard().await;
     answer::error(&ApiError::not_found(), &about(request).0)
+}
+
+/// What OpenAI has and Rondo does not.
+pub async fn not_offered(request: &Incoming) -> web_sys::Response {
+    request.discard().await;
+    answer::error(&ApiError::not_offered(), &about(request).0)
 }
 
 /// `GET /healthz`: this isolate runs.

@@ -2,18 +2,22 @@
 
 use super::authenticate::{CREDENTIAL_HEADERS, Client, admin, authenticate};
 use super::course::{Arrived, Course};
-use super::read::{BODY_HEADERS, Body, read};
+use super::read::{self, BODY_HEADERS, Body};
 use super::{answer, state};
 use crate::platform::incoming::{Incoming, Names};
-use crate::platform::respond::About;
+use crate::platform::respond::{self, About};
 use crate::platform::streams::Channel;
 use crate::platform::time;
+use crate::platform::url::{Address, decoded};
+use rondo_core::wire::dialects::{
+    Answering, Dialect, Seed, Speech, error_body, gemini, messages, too_many_parts,
+};
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::headers::{REQUEST_HEADERS, can_pass, deadline_ms, request_id};
 
 thread_local! {
     static CREDENTIALS: Names<4> = const { Names::new(CREDENTIAL_HEADERS) };
-    static BODY: Names<3> = const { Names::new(BODY_HEADERS) };
+    static BODY: Names<4> = const { Names::new(BODY_HEADERS) };
     static PASSED: Names<4> = const { Names::new(REQUEST_HEADERS) };
     static OWN: Names<4> = const {
         Names::new(["x-request-id", "x-stainless-timeout", "x-stainless-read-timeout", "x-rondo-deadline-ms"])
@@ -21,6 +25,7 @@ thread_local! {
     static ADDRESS: Names<1> = const { Names::new(["cf-connecting-ip"]) };
 }
 
+const JSON: &str = "application/json";
 /// The longest text that is taken for a client's address: no address is longer.
 const ADDRESS_CHARS: usize = 64;
 
@@ -36,10 +41,16 @@ pub fn about(request: &Incoming) -> (About, Option<u64>) {
     (about, deadline_ms(timeout.as_deref(), read_timeout.as_deref(), deadline.as_deref()))
 }
 
-/// Serves `POST /v1/chat/completions`.
-pub async fn chat(request: &Incoming, env: &worker::Env, context: &worker::Context) -> web_sys::Response {
+/// Serves `POST /v1/chat/completions` and the other ways to ask for a completion.
+pub async fn complete(
+    request: &Incoming,
+    env: &worker::Env,
+    context: &worker::Context,
+    speech: Speech<'_>,
+) -> web_sys::Response {
     let (about, deadline) = about(request);
-    serve(request, env, context, (about, deadline), false).await
+    let about = About { dialect: speech.dialect(), ..about };
+    serve(request, env, context, (about, deadline), (speech, None), false).await
 }
 
 /// Serves `POST /api/playground`: the same for an admin whose session was checked, and for this page alone.
@@ -49,7 +60,74 @@ pub async fn playground(
     context: &worker::Context,
 ) -> web_sys::Response {
     let (about, deadline) = about(request);
-    serve(request, env, context, (About { own_page: true, ..about }, deadline), true).await
+    let about = About { own_page: true, ..about };
+    serve(request, env, context, (about, deadline), (Speech::Chat, None), true).await
+}
+
+/// Serves Gemini's `POST …/models/{model}:{method}`; `of` is what stands behind `models/`.
+pub async fn gemini(
+    request: &Incoming,
+    env: &worker::Env,
+    context: &worker::Context,
+    of: &str,
+) -> web_sys::Response {
+    let (about, deadline) = about(request);
+    let about = About { dialect: Dialect::Gemini, ..about };
+    let query = Address::parse(&request.url()).map(|address| address.query()).unwrap_or_default();
+    let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let key = asked("key").map(str::to_owned);
+    let (model, method) = of.rsplit_once(':').unwrap_or((of, ""));
+    let model = decoded(model);
+    let framing = match method {
+        "generateContent" => None,
+        "streamGenerateContent" if asked("alt") == Some("sse") => Some(gemini::Framing::Sse),
+        "streamGenerateContent" => Some(gemini::Framing::Array),
+        "countTokens" => return count(request, env, about, key, gemini::count_tokens).await,
+        _ => {
+            request.discard().await;
+            return answer::error(&ApiError::not_offered(), &about);
+        }
+    };
+    let speech = Speech::Gemini(&model, framing);
+    serve(request, env, context, (about, deadline), (speech, key), false).await
+}
+
+/// Serves `POST /v1/messages/count_tokens`.
+pub async fn count_tokens(request: &Incoming, env: &worker::Env) -> web_sys::Response {
+    let about = About { dialect: Dialect::Messages, ..about(request).0 };
+    count(request, env, about, None, messages::count_tokens).await
+}
+
+/// Estimates a prompt: nothing is asked of the upstream.
+async fn count(
+    request: &Incoming,
+    env: &worker::Env,
+    about: About,
+    key: Option<String>,
+    counted: impl Fn(&[u8]) -> Result<Vec<u8>, ApiError>,
+) -> web_sys::Response {
+    let count = async || {
+        authenticate(env, &with_query(credentials_of(request), key), false).await?;
+        let bytes = read::bytes(request, &BODY.with(|names| request.headers(names))).await?.to_vec();
+        if too_many_parts(&bytes) { Err(ApiError::too_many_parts()) } else { counted(&bytes) }
+    };
+    match count().await {
+        Ok(body) => respond::data(200, Some(JSON), &about, &[], &respond::Body::Bytes(&body)),
+        Err(error) => {
+            request.discard().await;
+            answer::error(&error, &about)
+        }
+    }
+}
+
+/// Gemini's clients may have their key in the address; a header goes before it.
+pub fn with_query(mut headers: [Option<String>; 4], key: Option<String>) -> [Option<String>; 4] {
+    if headers.iter().all(Option::is_none)
+        && let [.., of_google] = &mut headers
+    {
+        *of_google = key;
+    }
+    headers
 }
 
 async fn serve(
@@ -57,14 +135,15 @@ async fn serve(
     env: &worker::Env,
     context: &worker::Context,
     (about, deadline): (About, Option<u64>),
+    (speech, key): (Speech<'_>, Option<String>),
     playground: bool,
 ) -> web_sys::Response {
     let started = time::now_ms();
-    match prepare(request, env, playground).await {
-        Ok((client, body)) => {
+    match prepare(request, env, (&speech, key), started, playground).await {
+        Ok((client, body, answering)) => {
             let address = (client.is_public() && !playground).then(|| address(request));
             let passed = passed_headers(request);
-            let arrived = Arrived { started, about, deadline, client, address, body, passed };
+            let arrived = Arrived { started, about, deadline, client, address, body, answering, passed };
             Course::new(env, context, arrived).run().await
         }
         Err(error) if error.status == 413 => too_large(request, context, &error, &about),
@@ -84,7 +163,7 @@ fn too_large(
     about: &About,
 ) -> web_sys::Response {
     let Ok(channel) = Channel::new() else { return answer::error(error, about) };
-    if channel.sink.queue(&js_sys::Uint8Array::from(error.to_body().as_slice())).is_err() {
+    if channel.sink.queue(&js_sys::Uint8Array::from(error_body(about.dialect, error).as_slice())).is_err() {
         return answer::error(error, about);
     }
     let (rest, sink) = (request.clone(), channel.sink);
@@ -98,14 +177,18 @@ fn too_large(
 async fn prepare(
     request: &Incoming,
     env: &worker::Env,
+    (speech, key): (&Speech<'_>, Option<String>),
+    started: u64,
     playground: bool,
-) -> Result<(Client, Body), ApiError> {
+) -> Result<(Client, Body, Option<Answering>), ApiError> {
     let client = match playground {
         true => admin(env).await?,
-        false => authenticate(env, &credentials_of(request), true).await?,
+        false => authenticate(env, &with_query(credentials_of(request), key), true).await?,
     };
-    let body = read(request, &BODY.with(|names| request.headers(names))).await?;
-    Ok((client, body))
+    let seed = Seed { now_s: started / 1_000, entropy: state::request_entropy() };
+    let headers = BODY.with(|names| request.headers(names));
+    let (body, answering) = read::read(request, &headers, speech, seed).await?;
+    Ok((client, body, answering))
 }
 
 fn passed_headers(request: &Incoming) -> Vec<(&'static str, String)> {

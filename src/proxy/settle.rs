@@ -3,11 +3,12 @@
 use super::ask::{Asked, ask};
 use super::state;
 use crate::platform::time;
-use rondo_core::limits::coordinator::SETTLE_FLUSH_MS;
+use rondo_core::limits::coordinator::{NOTES_TOLD, SETTLE_FLUSH_MS};
 use rondo_core::limits::input::MODEL_ID_BYTES;
 use rondo_core::limits::workers::WAIT_UNTIL_MS;
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Grant, Reading, RequestEnd, Settle};
 use rondo_core::pool::stories::{Told, Tried, clipped};
+use rondo_core::wire::dialects::{Dialect, Notes};
 use rondo_core::wire::headers::LimitReading;
 use rondo_core::wire::usage::Usage;
 use std::rc::Rc;
@@ -204,8 +205,17 @@ pub struct Story {
 }
 
 /// What that list tells of a request so far. `asked` is the client's own word, of any length.
-pub fn told(id: &str, asked: Option<&str>, stream: bool, playground: bool, attempts: &[Tried]) -> Told {
+pub fn told(
+    id: &str,
+    asked: Option<&str>,
+    stream: bool,
+    playground: bool,
+    (dialect, notes): (Dialect, &Notes),
+    attempts: &[Tried],
+) -> Told {
     Told {
+        dialect,
+        notes: notes.all().iter().take(NOTES_TOLD).cloned().collect(),
         id: id.to_owned(),
         asked: asked.map(|asked| clipped(asked, MODEL_ID_BYTES)),
         stream,

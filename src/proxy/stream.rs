@@ -290,18 +290,23 @@ impl Follower {
 }
 
 /// A meter at its end.
-enum Concluded {
+pub(super) enum Concluded {
     Events(Box<End>),
     Document(Vec<u8>),
 }
 
 impl Concluded {
+    /// The upstream said its mark of the end.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Events(end) if end.done)
+    }
+
     /// It ended in an error of the upstream's own, although with its mark.
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         matches!(self, Self::Events(end) if end.error.is_some() && end.usage.is_none())
     }
 
-    fn usage(&self, telling: &Telling, unmetered: bool) -> Usage {
+    pub(super) fn usage(&self, telling: &Telling, unmetered: bool) -> Usage {
         let (said, estimate) = match self {
             Self::Events(end) => (end.usage, end.estimated_completion_tokens),
             Self::Document(text) => (Usage::from_body(text), UNMETERED_TOKENS),
@@ -316,7 +321,7 @@ impl Concluded {
 }
 
 impl Meter {
-    fn feed(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         match self {
             Self::Events(tail) => tail.feed(bytes),
             Self::Document(text) if text.len() + bytes.len() <= DOCUMENT_BYTES => {
@@ -335,7 +340,7 @@ impl Meter {
     }
 
     /// What became of it; an empty meter stays.
-    fn take(&mut self) -> Concluded {
+    pub(super) fn take(&mut self) -> Concluded {
         match self {
             Self::Events(tail) => Concluded::Events(Box::new(std::mem::take(&mut **tail).end())),
             Self::Document(text) => Concluded::Document(std::mem::take(text)),

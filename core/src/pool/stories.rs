@@ -2,9 +2,10 @@
 //! ended. Never what was asked or answered. They are kept in memory only.
 
 use super::protocol::{AttemptEnd, GrantId, Settle};
-use crate::limits::coordinator::{ATTEMPTS_TOLD, RECENT_REQUESTS};
+use crate::limits::coordinator::{ATTEMPTS_TOLD, NOTES_TOLD, RECENT_REQUESTS};
 use crate::limits::input::{MODEL_ID_BYTES, ROW_ID_BYTES};
 use crate::limits::request::REQUEST_ID_BYTES;
+use crate::wire::dialects::{Dialect, Note};
 use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -29,9 +30,20 @@ pub struct Told {
     /// It came from the admin page's playground.
     #[serde(rename = "p", skip_serializing_if = "std::ops::Not::not")]
     pub playground: bool,
+    /// What the client speaks.
+    #[serde(rename = "l", skip_serializing_if = "is_chat")]
+    pub dialect: Dialect,
+    /// What the upstream did not get as the client sent it: the first [`NOTES_TOLD`].
+    #[serde(rename = "n", skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// The attempts before the one that the same report settles; all of them when it settles none.
     #[serde(rename = "a", skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Tried>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_chat(dialect: &Dialect) -> bool {
+    *dialect == Dialect::Chat
 }
 
 /// One attempt of a request.
@@ -96,6 +108,12 @@ pub struct Story {
     pub first_event_ms: Option<u64>,
     /// Its attempts, in their order.
     pub attempts: Vec<Tried>,
+    /// What the client speaks.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// What the upstream did not get as the client sent it.
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }
 
 impl Story {
@@ -135,6 +153,8 @@ impl Story {
             duration_ms: request.duration_ms,
             first_event_ms: request.first_event_ms,
             attempts: attempts.collect(),
+            dialect: told.dialect,
+            notes: told.notes.iter().take(NOTES_TOLD).map(Note::clipped).collect(),
         })
     }
 }

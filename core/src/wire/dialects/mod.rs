@@ -11,12 +11,15 @@ pub mod gemini;
 pub mod messages;
 mod refusal;
 pub mod responses;
+mod speech;
 
 pub(in crate::wire) use refusal::refused;
+pub use speech::{Speech, without_provider};
 
 use crate::wire::errors::ApiError;
 use crate::wire::sse::{Event, EventScanner, Name};
 use chat::{Chunk, Whole};
+use serde::{Deserialize, Serialize};
 
 /// The longest event of an upstream that is translated, in bytes; a longer one ends the stream with an error.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
@@ -26,7 +29,8 @@ const NOTES: usize = 32;
 const PATH_CHARS: usize = 120;
 
 /// What a client speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// OpenAI Chat Completions: `POST /v1/chat/completions`. Not translated.
     #[default]
@@ -51,16 +55,27 @@ pub struct Seed {
 }
 
 /// Something of the request that the upstream does not get as the client sent it. For the request's story.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Where, as a path (`tools.2`, `messages.0.cache_control`), without any of the client's own values.
+    #[serde(rename = "p")]
     pub path: String,
     /// What became of it.
+    #[serde(rename = "w")]
     pub what: Changed,
 }
 
+impl Note {
+    /// The same, no longer than any that is made here: reports come from other code, too.
+    #[must_use]
+    pub fn clipped(&self) -> Self {
+        Self { path: self.path.chars().take(PATH_CHARS).collect(), what: self.what }
+    }
+}
+
 /// What became of a part of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Changed {
     /// Left out: the upstream does not know it.
     Dropped,
@@ -134,6 +149,22 @@ impl Answering {
             Self::Messages(answering) => answering.whole(&whole),
             Self::Gemini(answering) => answering.whole(&whole),
         })
+    }
+
+    /// Tells how many tokens the prompt is likely to have: some dialects say it before the upstream does.
+    pub fn expect_prompt(&mut self, tokens: u64) {
+        if let Self::Messages(answering) = self {
+            answering.expect_prompt(tokens);
+        }
+    }
+
+    /// The content type of a streamed answer.
+    #[must_use]
+    pub fn stream_type(&self) -> &'static str {
+        match self {
+            Self::Gemini(answering) => answering.stream_type(),
+            _ => "text/event-stream",
+        }
     }
 
     /// A streamed answer.

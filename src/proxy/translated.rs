@@ -1,0 +1,207 @@
+//! Answers in another dialect. A streamed one passes through here chunk by chunk: read, translated, written. It costs
+//! what the native pump spares (docs/benchmarks.md), and only these dialects pay for it.
+
+use super::ask::ask;
+use super::gate::{Begun, Meter, Whole};
+use super::settle::{self, Ledger};
+use super::stream::Telling;
+use crate::platform::fetch::Abort;
+use crate::platform::race::{Watch, within};
+use crate::platform::streams::{Channel, Reader, Sink, Source};
+use crate::platform::time;
+use js_sys::Uint8Array;
+use rondo_core::limits::grant::RENEW_EVERY_MS;
+use rondo_core::pool::protocol::{AttemptEnd, Fault};
+use rondo_core::wire::dialects::{Answering, Stream};
+use rondo_core::wire::errors::ApiError;
+use rondo_core::wire::usage::Usage;
+
+/// After so much silence a client is told that somebody is there still, in dialects that have a word for it.
+const PING_MS: u64 = 10_000;
+/// How long the client's taking of the last event is waited for.
+const LAST_MS: u64 = 5_000;
+/// A read is waited for so long at a time: then the other bounds are looked at.
+const TICK_MS: u64 = 1_000;
+
+/// An answer that is all here, with its content type. One that was asked for as a stream is one.
+pub fn whole(
+    mut answering: Answering,
+    whole: &Whole,
+    stream: bool,
+    prompt_tokens: u64,
+) -> Result<(&'static str, Vec<u8>), ApiError> {
+    let bytes = whole.bytes.to_vec();
+    if !stream {
+        return Ok(("application/json", answering.whole(&bytes)?));
+    }
+    answering.expect_prompt(prompt_tokens);
+    let kind = answering.stream_type();
+    let mut stream = answering.stream();
+    let mut out = Vec::with_capacity(2 * bytes.len());
+    stream.feed(&bytes, &mut out);
+    stream.end(&ApiError::stream_interrupted(), &mut out);
+    Ok((kind, out))
+}
+
+/// Starts the stream and gives what the client reads.
+///
+/// # Errors
+/// When the platform makes no pipe, or the answer is a document too long to be translated; then the attempt is to be
+/// reported by its ledger.
+pub fn start(
+    env: &worker::Env,
+    context: &worker::Context,
+    begun: Begun,
+    answering: Answering,
+    telling: Telling,
+    watch: Watch,
+) -> Result<Source, Box<Ledger>> {
+    let Begun { head, source, meter, abort, ledger, answer: _ } = begun;
+    let (Ok(channel), Ok(reader), Meter::Events(_)) = (Channel::new(), source.reader(), &meter) else {
+        abort.abort();
+        return Err(Box::new(ledger));
+    };
+    let interpreter = Interpreter {
+        env: env.clone(),
+        watch,
+        reader,
+        sink: channel.sink,
+        stream: answering.stream(),
+        meter,
+        abort,
+        ledger,
+        telling,
+    };
+    context.wait_until(interpreter.run(head));
+    Ok(channel.readable)
+}
+
+/// How it ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The upstream closed its stream.
+    Whole,
+    /// The upstream's connection broke.
+    Lost,
+    /// It was silent, or the request took too long.
+    TimedOut,
+    /// The client is gone.
+    Left,
+}
+
+struct Interpreter {
+    env: worker::Env,
+    /// The request's timer.
+    watch: Watch,
+    reader: Reader,
+    sink: Sink,
+    stream: Stream,
+    meter: Meter,
+    abort: Abort,
+    ledger: Ledger,
+    telling: Telling,
+}
+
+impl Interpreter {
+    async fn run(mut self, head: Vec<Uint8Array>) {
+        let ended = self.relay(head).await;
+        let (end, usage) = self.conclude(ended).await;
+        let now = time::now_ms();
+        let story = std::mem::take(&mut self.telling.story);
+        let before = self.ledger.sent_at.saturating_sub(story.started);
+        let mut request = story.end(&self.ledger.grant.model, 200, now);
+        request.cut = end == AttemptEnd::Cut;
+        request.error = matches!(end, AttemptEnd::Failed(_));
+        request.usage = usage;
+        request.first_event_ms = self.ledger.first_event_ms.map(|ms| ms + before);
+        settle::attempt(&self.ledger.grant, self.ledger.close(end, usage, now), Some(request));
+        settle::delivery_within(&self.env, matches!(end, AttemptEnd::Failed(_))).await;
+    }
+
+    /// Translates what was read at the gate, then whatever comes. Renews the grant, and stops what is silent or too
+    /// long.
+    async fn relay(&mut self, head: Vec<Uint8Array>) -> Ended {
+        let began = time::now_ms();
+        let (mut heard, mut told, mut renewed) = (began, began, began);
+        let mut out = Vec::new();
+        for chunk in head {
+            self.stream.feed(&chunk.to_vec(), &mut out);
+        }
+        loop {
+            if !out.is_empty() {
+                // A client that takes nothing for as long as an upstream may be silent is gone.
+                match within(self.telling.timeouts.silence_ms, self.sink.write(&out)).await {
+                    Some(Ok(())) => {}
+                    Some(Err(_)) | None => return Ended::Left,
+                }
+                out.clear();
+                told = time::now_ms();
+            }
+            let read = self.watch.within(TICK_MS, self.reader.read()).await;
+            let now = time::now_ms();
+            match read {
+                Some(Ok(Some(chunk))) => {
+                    heard = now;
+                    let bytes = chunk.to_vec();
+                    self.meter.feed(&bytes);
+                    self.stream.feed(&bytes, &mut out);
+                }
+                Some(Ok(None)) => return Ended::Whole,
+                Some(Err(_)) => return Ended::Lost,
+                None if now.saturating_sub(told) >= PING_MS => {
+                    told = now;
+                    self.stream.ping(&mut out);
+                }
+                None => {}
+            }
+            if now.saturating_sub(heard) >= self.telling.timeouts.silence_ms
+                || now.saturating_sub(self.telling.story.started) >= self.telling.timeouts.total_ms
+            {
+                return Ended::TimedOut;
+            }
+            if now.saturating_sub(renewed) >= RENEW_EVERY_MS {
+                renewed = now;
+                let _ = ask(&self.env, None, vec![self.ledger.grant.id]).await;
+            }
+        }
+    }
+
+    /// Gives the stream its end, and tells what was used.
+    async fn conclude(&mut self, ended: Ended) -> (AttemptEnd, Usage) {
+        let concluded = self.meter.take();
+        let usage = concluded.usage(&self.telling, false);
+        let (complete, failed) = (concluded.is_done(), concluded.failed());
+        if ended != Ended::Whole {
+            self.abort.abort();
+        }
+        let fault = if ended == Ended::TimedOut { Fault::Timeout } else { Fault::Lost };
+        let mut out = Vec::new();
+        if ended != Ended::Left {
+            let error = match fault {
+                Fault::Timeout => ApiError::upstream_timeout(),
+                _ => ApiError::stream_interrupted(),
+            };
+            self.stream.end(&error, &mut out);
+        }
+        let taken = match (ended, out.is_empty()) {
+            (Ended::Left, _) => false,
+            (_, true) => true,
+            (_, false) => matches!(within(LAST_MS, self.sink.write(&out)).await, Some(Ok(()))),
+        };
+        // A pipe that is left open would make the runtime take the request for hung.
+        if taken {
+            self.sink.close().await;
+        } else {
+            self.sink.abort();
+        }
+        let end = match ended {
+            // It had said its last word before it broke.
+            _ if complete && failed => AttemptEnd::Failed(Fault::Upstream),
+            _ if complete => AttemptEnd::Ok,
+            Ended::Left => AttemptEnd::Cut,
+            _ if failed => AttemptEnd::Failed(Fault::Upstream),
+            _ => AttemptEnd::Failed(fault),
+        };
+        (end, usage)
+    }
+}
