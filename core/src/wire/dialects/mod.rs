@@ -9,9 +9,11 @@ pub mod chat;
 pub mod completions;
 pub mod gemini;
 pub mod messages;
+mod parts;
 mod refusal;
 pub mod responses;
 
+pub use parts::{too_many_parts, too_many_parts_refusal};
 pub(in crate::wire) use refusal::refused;
 
 use crate::wire::errors::ApiError;
