@@ -144,6 +144,10 @@ pub mod promised {
 pub mod request {
     /// Longest request body, counted while it is read; more is 413.
     pub const BODY_BYTES: usize = 16 * 1024 * 1024;
+    /// Objects, lists and commas of a body that is read into structs, which only translated ones are. At most about
+    /// 300 bytes are kept for each (`{"":0},` in a schema is two and becomes some 400), so this is 64 MiB of an isolate's
+    /// 128.
+    pub const BODY_PARTS: usize = 200_000;
     /// What is read of a stream before its first complete event must have come.
     pub const GATE_BYTES: usize = 64 * 1024;
     /// Longest non-streaming answer that is held whole before anything goes to the client.

@@ -99,9 +99,7 @@ fn suspicious(body: &[u8]) -> bool {
         let tail = u32::from_le_bytes(*tail);
         RULES.iter().zip(TAILS).any(|(rule, of_rule)| {
             of_rule == tail
-                && before
-                    .strip_suffix(rule.name.as_bytes())
-                    .is_some_and(|rest| rest.ends_with(b"\""))
+                && before.strip_suffix(rule.name.as_bytes()).is_some_and(|rest| rest.ends_with(b"\""))
                 && (rule.act != Act::Effort || odd_effort(value))
         })
     })

@@ -9,10 +9,12 @@ pub mod chat;
 pub mod completions;
 pub mod gemini;
 pub mod messages;
+mod parts;
 mod refusal;
 pub mod responses;
 mod speech;
 
+pub use parts::{too_many_parts, too_many_parts_refusal};
 pub(in crate::wire) use refusal::refused;
 pub use speech::{Speech, without_provider};
 
