@@ -8,6 +8,7 @@ use rondo_sim::world::run_all;
 use std::process::ExitCode;
 
 /// A tenth of the time goes into memory, and more with the system's own allocator.
+#[cfg(not(target_arch = "wasm32"))]
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -11,6 +11,7 @@ use rondo_core::config::FieldError;
 use rondo_core::config::list::number;
 use rondo_core::limits::input::{MODEL_ID_BYTES, RECENT_ROWS_MAX, ROW_ID_BYTES};
 use rondo_core::pool::protocol::AttemptEnd;
+use rondo_core::wire::dialects::Note;
 use rondo_core::pool::stories::{Ended, Filter, Story, Tried};
 use serde_json::{Value, json};
 
@@ -105,6 +106,11 @@ pub fn item(story: &Story, names: &Names) -> Value {
         "dialect": story.dialect,
         "notes": story.notes.iter().map(note).collect::<Vec<_>>(),
     })
+}
+
+/// A part of the request that the upstream did not get as the client sent it.
+fn note(note: &Note) -> Value {
+    json!({"path": note.path, "what": note.what})
 }
 
 /// How an attempt ended, in one word: a fault by its own.

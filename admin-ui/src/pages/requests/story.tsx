@@ -23,6 +23,15 @@ export function tokenName(story: Story, t = texts()) {
   return story.token ? (story.token.name ?? t.gone) : t.publicUse;
 }
 
+/** Names of APIs, the same in every language. */
+const dialects: Record<Story['dialect'], string> = {
+  chat: 'Chat Completions',
+  completions: 'Completions',
+  responses: 'Responses',
+  messages: 'Anthropic Messages',
+  gemini: 'Gemini',
+};
+
 function told(story: Story, t: ReturnType<typeof texts>) {
   if (story.cut) return t.toldCut;
   if (story.error && story.status < 400) return t.toldBroken;
@@ -79,6 +88,15 @@ function Told({ story }: { story: Story }) {
           </ol>
         )}
       </section>
+      {story.notes.length > 0 && (
+        <section>
+          <h3>{t.notes}</h3>
+          <p class="quiet requests-small">{t.notesHint}</p>
+          <ul class="requests-notes">
+            {story.notes.map(({ path, what }) => <li key={path}><code>{path}</code> <span class="quiet">{t.changed[what]}</span></li>)}
+          </ul>
+        </section>
+      )}
       <section>
         <h3>{t.facts}</h3>
         <dl class="pairs">
@@ -88,6 +106,7 @@ function Told({ story }: { story: Story }) {
           <dt>{t.asked}</dt><dd><Typed>{story.asked ?? '–'}</Typed></dd>
           <dt>{t.answered}</dt><dd><Typed>{story.model ?? '–'}</Typed></dd>
           <dt>{t.form}</dt><dd>{story.stream ? t.streamed : t.whole}</dd>
+          <dt>{t.dialect}</dt><dd>{dialects[story.dialect] ?? story.dialect}</dd>
           <dt>{t.promptTokens}</dt>
           <dd><span>{usage ? t.tokens(number(usage.prompt_tokens)) : t.noUsage}{usage && usage.cached_tokens > 0 && <span class="quiet"> ({t.cachedOf(number(usage.cached_tokens))})</span>}</span></dd>
           <dt>{t.completionTokens}</dt>

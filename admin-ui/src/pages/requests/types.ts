@@ -30,6 +30,9 @@ export type Story = {
   duration_ms: number;
   first_event_ms: number | null;
   attempts: Attempt[];
+  dialect: 'chat' | 'completions' | 'responses' | 'messages' | 'gemini';
+  /** What the upstream did not get as the client sent it. */
+  notes: { path: string; what: 'dropped' | 'translated' }[];
 };
 export type Stories = { items: Story[]; seq: number; kept: number };
 export type Pulse = { at: string; waiting: number; under_way: number };

@@ -53,7 +53,7 @@ impl Speech<'_> {
 /// The model without the name of a provider before it: `cerebras/gpt-oss-120b`. What is before another slash belongs
 /// to the model's own name.
 #[must_use]
-pub fn without_provider<'a>(model: &'a str, providers: impl IntoIterator<Item = &'static str>) -> Option<&'a str> {
+pub fn without_provider(model: &str, providers: impl IntoIterator<Item = &'static str>) -> Option<&str> {
     let (provider, rest) = model.split_once('/')?;
     (!rest.is_empty() && providers.into_iter().any(|known| known.eq_ignore_ascii_case(provider))).then_some(rest)
 }

@@ -170,6 +170,15 @@ fn first<'a>(one: &'a str, other: &'a str) -> &'a str {
 }
 
 impl Answering {
+    /// The content type of a streamed answer.
+    #[must_use]
+    pub fn stream_type(&self) -> &'static str {
+        match self.framing {
+            Framing::Sse => "text/event-stream",
+            Framing::Array => "application/json",
+        }
+    }
+
     pub(in crate::wire::dialects) fn whole(self, whole: &Whole<'_>) -> Vec<u8> {
         let candidates: Vec<Candidate<'_>> = whole
             .choices
