@@ -127,7 +127,8 @@ fn calls_are_items_of_their_own() {
 
 #[test]
 fn a_call_without_arguments_has_an_empty_object() {
-    let request = json!({"input": "Hi", "tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]});
+    let request =
+        json!({"input": "Hi", "tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]});
     let message = json!({"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": ""}}, {"id": "2", "function": {"name": "f"}},
         {"id": "3", "function": {"name": "c", "arguments": ""}}]});
     let output = whole(request, message, "tool_calls")["output"].clone();

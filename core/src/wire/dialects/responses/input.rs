@@ -65,9 +65,7 @@ fn read(mut fields: Fields, tools: &mut Tools, notes: &mut Notes) -> Result<Opti
     let path = fields.path().to_owned();
     let item = match kind.as_str() {
         "message" => Some(Read::Item(message(&mut fields, notes)?)),
-        "reasoning" => {
-            reasoning(&mut fields, notes)?.map(|text| Read::Item(Item::Reasoning { path, text }))
-        }
+        "reasoning" => reasoning(&mut fields, notes)?.map(|text| Read::Item(Item::Reasoning { path, text })),
         "function_call" => {
             let arguments = fields.needed_text("arguments")?;
             let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };

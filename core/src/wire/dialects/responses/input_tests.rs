@@ -168,7 +168,8 @@ fn a_call_without_a_result_gets_one_that_says_so() {
 #[test]
 fn a_result_without_a_call_is_left_out_and_noted() {
     let user = json!({"role": "user", "content": "q"});
-    let items = json!([user, output("b", "1"), call("a"), output("a", "2"), output("a", "3"), output("c", "4")]);
+    let items =
+        json!([user, output("b", "1"), call("a"), output("a", "2"), output("a", "3"), output("c", "4")]);
     assert_eq!(
         messages(items.clone()),
         json!([user, {"role": "assistant", "tool_calls": called(&["a"])}, tool("a", "2")])

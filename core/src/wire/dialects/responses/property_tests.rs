@@ -297,9 +297,10 @@ proptest! {
 
     #[test]
     fn limits_and_sampling_are_kept(
-        most in of(1..1_000_000_u64), temperature in of(0.0..2.0_f64), top_p in of(0.0..1.0_f64),
+        most in of(1..1_000_000_u64), temperature in of(0..=2000_u32), top_p in of(0..=1000_u32),
         effort in of(proptest::sample::select(vec!["low", "medium", "high"])), stream in any::<bool>(),
     ) {
+        let [temperature, top_p] = [temperature, top_p].map(|number| number.map(|number| f64::from(number) / 1000.0));
         let chat = chat(json!({"input": "Hi", "max_output_tokens": most, "temperature": temperature, "top_p": top_p,
             "reasoning": {"effort": effort}, "stream": stream}));
         for (key, value) in [("max_completion_tokens", json!(most)), ("temperature", json!(temperature)),

@@ -5,8 +5,8 @@ use super::Answering;
 use super::answer::{Logprob, Status, response};
 use super::events::{Event, emit, emit_error, placed};
 use super::gathered::{Gathered, Item, Kind, NO_ARGUMENTS, Outcome, custom_input, probable};
-use crate::wire::dialects::chat::{CallPiece, Chunk, ChunkChoice};
 use crate::wire::dialects::Machine;
+use crate::wire::dialects::chat::{CallPiece, Chunk, ChunkChoice};
 use crate::wire::errors::ApiError;
 
 /// The longest answer, in bytes: the last event needs all of it. An upstream's longest, of some 41,000 tokens

@@ -241,7 +241,8 @@ fn a_call_without_arguments_has_an_empty_object() {
 #[test]
 fn many_calls_in_one_chunk_are_items_of_their_own() {
     let one = |index: u64, id: &str| json!({"index": index, "id": id, "type": "function", "function": {"name": "look", "arguments": "{}"}});
-    let chunks = [chunk(json!({"tool_calls": [one(0, "a"), one(1, "b")]})), finish("tool_calls"), DONE.to_owned()];
+    let chunks =
+        [chunk(json!({"tool_calls": [one(0, "a"), one(1, "b")]})), finish("tool_calls"), DONE.to_owned()];
     let output = last(&streamed(&with_tools(), &chunks))["response"]["output"].clone();
     assert_eq!((&output[0]["call_id"], &output[1]["call_id"]), (&json!("a"), &json!("b")));
 }

@@ -16,8 +16,17 @@ pub(super) enum Item {
     User(Content),
     System(String),
     Assistant(String),
-    Reasoning { path: String, text: String },
-    Call { path: String, id: String, origin: Origin, arguments: String, result: Option<String> },
+    Reasoning {
+        path: String,
+        text: String,
+    },
+    Call {
+        path: String,
+        id: String,
+        origin: Origin,
+        arguments: String,
+        result: Option<String>,
+    },
     /// There was a result here.
     Answered,
 }
@@ -41,7 +50,9 @@ pub(super) struct Pairs {
 impl Pairs {
     /// An item that is no result.
     pub(super) fn item(&mut self, item: Item) {
-        if matches!(item, Item::User(_) | Item::System(_)) || matches!(self.items.last(), Some(Item::Answered)) {
+        if matches!(item, Item::User(_) | Item::System(_))
+            || matches!(self.items.last(), Some(Item::Answered))
+        {
             self.turn += 1;
         }
         if let Item::Call { id, .. } = &item {
