@@ -190,11 +190,14 @@ pub(super) enum OutputItem<'a> {
 
 /// A part of an item.
 #[derive(Clone, Copy, Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 pub(super) enum Part<'a> {
-    OutputText { text: &'a str, annotations: [(); 0], logprobs: &'a [Logprob] },
-    SummaryText { text: &'a str },
-    ReasoningText { text: &'a str },
+    #[serde(rename = "output_text")]
+    Output { text: &'a str, annotations: [(); 0], logprobs: &'a [Logprob] },
+    #[serde(rename = "summary_text")]
+    Summary { text: &'a str },
+    #[serde(rename = "reasoning_text")]
+    Reasoning { text: &'a str },
 }
 
 /// How probable a token was.

@@ -60,7 +60,7 @@ pub(super) fn emit(sequence: &mut u64, out: &mut Vec<u8>, event: Event<'_>) {
 /// An event of a part: parts of a summary have events of their own.
 pub(super) fn placed<'a>(event: Event<'a>, content: &'static str, summary: &'static str) -> Event<'a> {
     match event.part {
-        Some(Part::SummaryText { .. }) => Event { r#type: summary, summary_index: Some(0), ..event },
+        Some(Part::Summary { .. }) => Event { r#type: summary, summary_index: Some(0), ..event },
         _ => Event { r#type: content, content_index: Some(0), ..event },
     }
 }

@@ -106,9 +106,9 @@ impl Item {
     /// Its one part, with text or not. Calls have none.
     pub(super) fn text_part(&self, answering: &Answering) -> Option<Part<'_>> {
         match &self.kind {
-            Kind::Message { text, logprobs } => Some(Part::OutputText { text, annotations: [], logprobs }),
-            Kind::Reasoning { text } if answering.summarize => Some(Part::SummaryText { text }),
-            Kind::Reasoning { text } => Some(Part::ReasoningText { text }),
+            Kind::Message { text, logprobs } => Some(Part::Output { text, annotations: [], logprobs }),
+            Kind::Reasoning { text } if answering.summarize => Some(Part::Summary { text }),
+            Kind::Reasoning { text } => Some(Part::Reasoning { text }),
             Kind::Call { .. } => None,
         }
     }

@@ -76,8 +76,10 @@ fn items(steps: &[Step]) -> Vec<Value> {
     items
 }
 
+type Pairs = Vec<(String, String)>;
+
 /// All that was said, by role, and each call with its result.
-fn told(messages: &[Value]) -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn told(messages: &[Value]) -> (Pairs, Pairs) {
     let (mut said, mut results) = (Vec::new(), Vec::new());
     for message in messages {
         let content = message["content"].as_str().unwrap_or_default().to_owned();
@@ -212,7 +214,7 @@ proptest! {
         let chat = chat(request);
         assert_taken(&chat);
         let (said, results) = told(chat["messages"].as_array().unwrap());
-        let mut want: Vec<(String, String)> = instructions.into_iter().map(|text| ("system".to_owned(), text)).collect();
+        let mut want: Pairs = instructions.into_iter().map(|text| ("system".to_owned(), text)).collect();
         let mut wanted = Vec::new();
         for (at, step) in steps.iter().enumerate() {
             match step {
