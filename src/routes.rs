@@ -191,11 +191,7 @@ mod tests {
             "/v1/v1/chat/completions",
             "//v1/chat/completions/",
         ] {
-            assert_eq!(
-                lookup("POST", path),
-                (Side::Data, Target::Complete(Speech::Chat)),
-                "{path}"
-            );
+            assert_eq!(lookup("POST", path), (Side::Data, Target::Complete(Speech::Chat)), "{path}");
             assert_eq!(lookup("OPTIONS", path), (Side::Data, Target::Preflight), "{path}");
         }
     }
@@ -239,7 +235,13 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_told_apart_from_what_is_nothing() {
-        for path in ["/v1/embeddings", "/v1/images/generations", "/embeddings", "/v1/responses/resp_1", "/v1/messages/batches"] {
+        for path in [
+            "/v1/embeddings",
+            "/v1/images/generations",
+            "/embeddings",
+            "/v1/responses/resp_1",
+            "/v1/messages/batches",
+        ] {
             assert_eq!(lookup("POST", path), (Side::Data, Target::NotOffered), "{path}");
         }
         assert_eq!(lookup("POST", "/v1/nothing"), (Side::Data, Target::Nothing));

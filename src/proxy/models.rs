@@ -28,7 +28,9 @@ pub async fn models(
         Err(error) => return answer::error(&error, &about),
     };
     let id = id.map(decoded);
-    let id = id.as_deref().map(|id| id.strip_prefix("models/").filter(|_| dialect == Dialect::Gemini).unwrap_or(id));
+    let id = id
+        .as_deref()
+        .map(|id| id.strip_prefix("models/").filter(|_| dialect == Dialect::Gemini).unwrap_or(id));
     let body = match (id, dialect) {
         (None, Dialect::Gemini) => {
             let names = names(&client);

@@ -25,7 +25,9 @@ pub fn preflight(request: &Incoming) -> web_sys::Response {
         names.len() <= ASKED_HEADERS_BYTES
             && names.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
     });
-    let asked = asked.as_deref().unwrap_or("authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta");
+    let asked = asked.as_deref().unwrap_or(
+        "authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta",
+    );
     plain(
         204,
         &[

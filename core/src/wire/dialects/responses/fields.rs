@@ -113,8 +113,11 @@ impl Fields {
 
 /// 400: what stands at `path` is not `what`.
 pub(super) fn wrong(path: String, what: &str) -> ApiError {
-    let message =
-        if path.is_empty() { format!("The body must be {what}.") } else { format!("`{path}` must be {what}.") };
+    let message = if path.is_empty() {
+        format!("The body must be {what}.")
+    } else {
+        format!("`{path}` must be {what}.")
+    };
     refused("invalid_type", path, message)
 }
 
