@@ -56,9 +56,14 @@ pub(super) fn parts(
                 read(block, place, &format!("{path}.{at}"), notes, &mut parts)?;
             }
         }
-        Content::Other => notes.dropped(path),
+        Content::Other => return Err(no_content(path)),
     }
     Ok(parts)
+}
+
+/// 400: an object stands where only the blocks of server tools have one.
+pub(super) fn no_content(path: impl Into<String>) -> ApiError {
+    refused("invalid_type", path, "it must be a text or a list of blocks.")
 }
 
 /// Reads one block, which is none of a tool, into parts.

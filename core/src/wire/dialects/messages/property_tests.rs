@@ -1,6 +1,7 @@
 //! Whatever comes, nothing is lost and nothing panics.
 
 use super::testing::{SEED, chat, names, translated, upstream, with};
+use crate::wire::cleanup::strict_schema_fault;
 use crate::wire::errors::ApiError;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -158,6 +159,26 @@ fn delta() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!({"type": "string", "format": "date", "pattern": "^a"})),
+        Just(json!({"type": ["object", "null"]})),
+        Just(json!({"type": "object", "additionalProperties": true})),
+        Just(json!({"$ref": "#/$defs/a"})),
+        Just(json!(true)),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        prop_oneof![
+            prop::collection::btree_map("[a-c]|pattern|format", inner.clone(), 0..3)
+                .prop_map(|properties| json!({"type": "object", "properties": properties})),
+            (inner.clone(), "items|not|definitions|additionalProperties")
+                .prop_map(|(schema, name)| json!({(name): schema, "minItems": 1})),
+            (prop::collection::vec(inner, 1..3), "anyOf|oneOf|prefixItems")
+                .prop_map(|(schemas, name)| json!({(name): schemas})),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
 
@@ -185,6 +206,58 @@ proptest! {
                 prop_assert!(text.contains(part.as_str()));
             }
         }
+    }
+
+    /// Interrupted, cut at its beginning, ids used twice: whatever a client kept of a conversation.
+    #[test]
+    fn conversations_in_any_state_become_ones_that_the_upstream_takes(
+        messages in prop::collection::vec((0..5_u8, prop::collection::vec((any::<bool>(), "[ab]"), 0..4)), 1..8),
+    ) {
+        let (mut texts, mut calls) = (0, 0);
+        let messages: Vec<Value> = messages
+            .iter()
+            .map(|(role, blocks)| {
+                let blocks: Vec<Value> = blocks
+                    .iter()
+                    .map(|(text, id)| {
+                        if *text || *role == 4 {
+                            texts += 1;
+                            return json!({"type": "text", "text": format!("<{texts}>")});
+                        }
+                        if *role < 2 {
+                            calls += 1;
+                            return json!({"type": "tool_use", "id": id, "name": "f", "input": {}});
+                        }
+                        json!({"type": "tool_result", "tool_use_id": id, "content": "done"})
+                    })
+                    .collect();
+                let role = match role {
+                    0 | 1 => "assistant",
+                    2 | 3 => "user",
+                    _ => "system",
+                };
+                json!({"role": role, "content": blocks})
+            })
+            .collect();
+        prop_assume!(texts + calls > 0);
+        let chat = chat(&json!({"model": "m", "max_tokens": 9, "messages": messages}));
+        let heard = heard(&chat);
+        prop_assert_eq!(heard.iter().filter(|(role, _)| role == "call").count(), calls);
+        prop_assert_eq!(heard.iter().filter(|(role, _)| role == "tool").count(), calls);
+        for text in 1..=texts {
+            let text = format!("<{text}>");
+            prop_assert_eq!(heard.iter().map(|(_, said)| said.matches(&text).count()).sum::<usize>(), 1);
+        }
+    }
+
+    #[test]
+    fn strict_schemas_have_nothing_that_the_upstream_refuses(schema in schema()) {
+        let tools = json!([{"name": "f", "strict": true, "input_schema": {"type": "object", "properties": {"a": schema}}}]);
+        let request = translated(&with(json!({"tools": tools})));
+        prop_assert_eq!(strict_schema_fault(&request.body), None);
+        let format = json!({"type": "json_schema", "schema": {"type": "object", "properties": {"a": schema}}});
+        let request = translated(&with(json!({"output_format": format})));
+        prop_assert_eq!(strict_schema_fault(&request.body), None);
     }
 
     #[test]
@@ -225,8 +298,8 @@ proptest! {
         whole in any::<bool>(),
     ) {
         let upstream = upstream(&deltas, "stop");
-        let bytes = if whole { upstream.as_str() } else { &upstream[..upstream.len() / 2] };
-        let stream = fed(&with(json!({"thinking": {"type": "adaptive"}})), &[bytes.as_bytes()]);
+        let bytes = if whole { upstream.as_bytes() } else { &upstream.as_bytes()[..upstream.len() / 2] };
+        let stream = fed(&with(json!({"thinking": {"type": "adaptive"}})), &[bytes]);
         let names = names(&stream);
         let mut open = false;
         for (at, name) in names.iter().enumerate() {
@@ -246,7 +319,7 @@ proptest! {
     #[test]
     fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<usize>(), byte in any::<u8>()) {
         let _ = super::request(&bytes, SEED);
-        let _ = super::count_tokens(&bytes);
+        let _ = super::count(&bytes, SEED);
         let _ = translated(&with(json!({}))).answering.whole(&bytes);
         fed(&with(json!({})), &[bytes.as_slice()]);
 
