@@ -364,3 +364,19 @@ fn arguments_are_an_object_whatever_stands_for_none() {
         assert_eq!(sent[1].get("content"), None);
     }
 }
+
+#[test]
+fn what_was_refused_once_does_not_end_the_conversation() {
+    let pdf = json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}});
+    let first = json!({"role": "user", "content": [{"type": "text", "text": "Read this."}, pdf]});
+    assert_eq!(refusal(&body(json!([first]))).param, "messages.0.content.1");
+    let turns = json!([first, {"role": "user", "content": "Never mind."}]);
+    assert_eq!(
+        messages(turns.clone()),
+        json!([
+            {"role": "user", "content": "Read this.\n\n[Here was a document, which could not be passed on.]"},
+            {"role": "user", "content": "Never mind."}
+        ])
+    );
+    assert_eq!(notes(&body(turns)), ["messages.0.content.1"]);
+}

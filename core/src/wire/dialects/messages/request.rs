@@ -82,7 +82,7 @@ pub(super) struct Block {
     pub source: Option<Source>,
     pub id: Option<String>,
     pub name: Option<String>,
-    pub input: Option<Value>,
+    pub input: Option<Box<Value>>,
     pub tool_use_id: Option<String>,
     pub content: Option<Content>,
     pub is_error: Option<bool>,

@@ -93,6 +93,7 @@ impl Conversation {
 
     fn user(&mut self, at: usize, content: Content, notes: &mut Notes) -> Result<(), ApiError> {
         let path = format!("messages.{at}.content");
+        let place = if at < self.last_user { Place::Kept } else { Place::User };
         let mut parts = Vec::new();
         let mut results = false;
         match content {
@@ -103,11 +104,11 @@ impl Conversation {
                         results = true;
                         self.result(block, &path, notes)?;
                     } else {
-                        blocks::read(block, Place::User, &path, notes, &mut parts)?;
+                        blocks::read(block, place, &path, notes, &mut parts)?;
                     }
                 }
             }
-            content => parts = blocks::parts(content, Place::User, &path, notes)?,
+            content => parts = blocks::parts(content, place, &path, notes)?,
         }
         match blocks::user(parts) {
             Some(message) => self.after.push(message),
@@ -194,7 +195,7 @@ impl Conversation {
             return Ok(());
         };
         let parts = match block.content {
-            Some(content) => blocks::parts(content, Place::ToolResult, &format!("{path}.content"), notes)?,
+            Some(content) => blocks::parts(content, Place::Kept, &format!("{path}.content"), notes)?,
             None => Vec::new(),
         };
         let mut text = blocks::text_of(&parts);
@@ -306,7 +307,7 @@ impl Turn {
         let (Some(id), Some(name)) = (given(block.id), given(block.name)) else {
             return Err(refused("missing_required_parameter", path, "`id` or `name` is missing."));
         };
-        let arguments = match block.input {
+        let arguments = match block.input.as_deref() {
             None | Some(Value::Null) => "{}".to_owned(),
             Some(Value::String(text)) if text.is_empty() => "{}".to_owned(),
             Some(input @ Value::Object(_)) => input.to_string(),
