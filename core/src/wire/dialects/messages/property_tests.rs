@@ -1,6 +1,6 @@
 //! Whatever comes, nothing is lost and nothing panics.
 
-use super::testing::{SEED, chat, names, translated, upstream, with};
+use super::testing::{SEED, added_up, chat, names, translated, upstream, with};
 use crate::wire::cleanup::strict_schema_fault;
 use crate::wire::errors::ApiError;
 use proptest::prelude::*;
@@ -314,6 +314,37 @@ proptest! {
             }
         }
         prop_assert!(matches!(names.last().map(String::as_str), Some("message_stop" | "error")));
+    }
+
+    #[test]
+    fn a_stream_adds_up_to_the_whole_answer(
+        reasoning in prop::collection::vec(word(), 0..3),
+        content in prop::collection::vec(word(), 0..3),
+        calls in prop::collection::vec((prop::option::of("[ab]|b:"), any::<i32>()), 0..4),
+        finish in "stop|length|tool_calls|content_filter",
+        display in "summarized|omitted|none",
+    ) {
+        let mut deltas = vec![json!({"role": "assistant"})];
+        deltas.extend(reasoning.iter().map(|text| json!({"reasoning": text})));
+        deltas.extend(content.iter().map(|text| json!({"content": text})));
+        let mut whole_calls = Vec::new();
+        for (index, (id, argument)) in calls.iter().enumerate() {
+            deltas.push(json!({"tool_calls": [{"index": index, "id": id, "function": {"name": "f", "arguments": "{\"n\":"}}]}));
+            deltas.push(json!({"tool_calls": [{"index": index, "function": {"arguments": format!("{argument}}}")}}]}));
+            whole_calls.push(json!({"id": id, "function": {"name": "f", "arguments": format!("{{\"n\":{argument}}}")}}));
+        }
+        let body = match display.as_str() {
+            "none" => with(json!({})),
+            display => with(json!({"thinking": {"type": "adaptive", "display": display}})),
+        };
+        let message = json!({"reasoning": reasoning.concat(), "content": content.concat(), "tool_calls": whole_calls});
+        let usage = json!({"prompt_tokens": 15, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}});
+        let whole = json!({"model": "gpt-oss-120b", "choices": [{"message": message, "finish_reason": finish}], "usage": usage});
+        let whole = translated(&body).answering.whole(whole.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(
+            added_up(&fed(&body, &[upstream(&deltas, &finish).as_bytes()])),
+            serde_json::from_slice::<Value>(&whole).unwrap()
+        );
     }
 
     #[test]

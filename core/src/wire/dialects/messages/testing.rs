@@ -90,3 +90,40 @@ pub(super) fn names(stream: &str) -> Vec<String> {
     };
     stream.split_terminator("\n\n").map(named).collect()
 }
+
+/// The message that a client puts together from a stream.
+pub(super) fn added_up(stream: &str) -> Value {
+    let mut message = Value::Null;
+    let mut input = String::new();
+    for event in stream.split_terminator("\n\n") {
+        let mut event: Value = serde_json::from_str(event.split_once("\ndata: ").unwrap().1).unwrap();
+        let at = usize::try_from(event["index"].as_u64().unwrap_or(0)).unwrap();
+        match event["type"].as_str().unwrap() {
+            "message_start" => message = event["message"].take(),
+            "content_block_start" => {
+                assert_eq!(message["content"].as_array().unwrap().len(), at);
+                message["content"].as_array_mut().unwrap().push(event["content_block"].take());
+            }
+            "content_block_delta" => {
+                let block = &mut message["content"][at];
+                for name in ["text", "thinking", "signature"] {
+                    if let Some(more) = event["delta"][name].as_str() {
+                        block[name] = json!(block[name].as_str().unwrap().to_owned() + more);
+                    }
+                }
+                input += event["delta"]["partial_json"].as_str().unwrap_or_default();
+            }
+            "content_block_stop" if !input.is_empty() => {
+                message["content"][at]["input"] = serde_json::from_str(&std::mem::take(&mut input)).unwrap();
+            }
+            "message_delta" => {
+                message["usage"] = event["usage"].take();
+                for name in ["stop_reason", "stop_sequence", "stop_details"] {
+                    message[name] = event["delta"][name].take();
+                }
+            }
+            _ => {}
+        }
+    }
+    message
+}
