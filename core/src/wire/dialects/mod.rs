@@ -139,6 +139,13 @@ pub enum Answering {
 }
 
 impl Answering {
+    /// Tells how many tokens the prompt is likely to have, for dialects whose streams start with that number.
+    pub fn expect_prompt(&mut self, tokens: u64) {
+        if let Self::Messages(answering) = self {
+            answering.expect_prompt(tokens);
+        }
+    }
+
     /// A whole answer in the client's form.
     ///
     /// # Errors
