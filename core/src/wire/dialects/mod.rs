@@ -14,7 +14,7 @@ mod refusal;
 pub mod responses;
 
 pub use parts::{too_many_parts, too_many_parts_refusal};
-pub(in crate::wire) use refusal::refused;
+pub(in crate::wire) use refusal::{field, refused};
 
 use crate::wire::errors::ApiError;
 use crate::wire::sse::{Event, EventScanner, Name};
