@@ -70,7 +70,10 @@ fn parts(parts: &str) -> String {
     )
 }
 
+/// The last piece. One that says nothing has an empty text: Google's clients want parts in each.
 fn end(parts: &str, reason: &str) -> String {
+    let nothing = if matches!(reason, "STOP" | "MAX_TOKENS") { "{\"text\":\"\"}" } else { "" };
+    let parts = if parts.is_empty() { nothing } else { parts };
     format!(
         "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{parts}],\"role\":\"model\"}},\"finishReason\":\"{reason}\",\"index\":0}}],{USED}\n\n"
     )
@@ -159,6 +162,37 @@ fn usage_may_come_behind_the_end() {
     assert_eq!(sse(&[text("a"), bare]), without, "it is complete without [DONE] too");
 }
 
+#[test]
+fn usage_is_told_once_and_with_the_end() {
+    let early = chunk(r#"{"delta":{"content":"a"},"index":0}"#, USAGE);
+    let wanted = [parts(r#"{"text":"a"}"#), end("", "STOP")].concat();
+    assert_eq!(sse(&[early, finish("stop"), chunk("", USAGE), DONE.into()]), wanted);
+}
+
+#[test]
+fn an_upstream_that_says_it_is_done_has_told_no_reason_of_its_own() {
+    let without = end("", "STOP").replace(USED, TAIL);
+    assert_eq!(sse(&[text("a"), DONE.into()]), [parts(r#"{"text":"a"}"#), without].concat());
+}
+
+#[test]
+fn a_call_in_one_piece_and_one_whose_id_is_repeated_are_understood() {
+    let one = delta(
+        r#""tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g","arguments":"{\"x\""}}]"#,
+    );
+    let more = delta(r#""tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":":1}"}}]"#);
+    let calls = r#"{"functionCall":{"id":"a","name":"f","args":{}}},{"functionCall":{"id":"b","name":"g","args":{"x":1}}}"#;
+    let out = sse(&[one, more, text("then"), finish("tool_calls"), DONE.into()]);
+    assert_eq!(out, [parts(r#"{"text":"then"}"#), end(calls, "STOP")].concat());
+}
+
+#[test]
+fn nothing_is_sent_while_the_upstream_is_silent() {
+    let (mut stream, mut out) = (answering(Framing::Sse, true, 1).stream(), Vec::new());
+    stream.ping(&mut out);
+    assert_eq!(out, b"", "clients read comments as answers");
+}
+
 const BROKE: &str = "data: {\"error\":{\"code\":502,\"message\":\"The upstream's answer broke off before it was complete.\",\"status\":\"UNAVAILABLE\"}}\n\n";
 
 #[test]
@@ -223,6 +257,9 @@ fn calls_that_never_end_break_the_answer_off() {
     let out = sse(&[vec![call(0, "a", "f")], vec![piece; 12], vec![finish("tool_calls")]].concat());
     assert_eq!(out, BROKE);
     let many: Vec<String> = (0..200).map(|n| call(n, "a", "f")).collect();
+    assert_eq!(sse(&many), BROKE);
+    let many: Vec<String> =
+        (0..200).map(|n| chunk(&format!("{{\"index\":{n},\"delta\":{{}}}}"), "")).collect();
     assert_eq!(sse(&many), BROKE);
 }
 
