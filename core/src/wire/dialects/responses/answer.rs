@@ -7,7 +7,7 @@ use crate::wire::errors::ApiError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Fields of the request are told back up to this many bytes each: an answer comes with them three times.
+/// Fields of the request are told back up to this many bytes each: an answer comes with them up to three times.
 const ECHO_BYTES: usize = 256 * 1024;
 
 /// What the answer tells of its request.
@@ -41,15 +41,12 @@ impl Echo {
                 *text = None;
             }
         }
-        if size(&self.tools) > ECHO_BYTES {
-            self.tools.clear();
-        }
         for (value, instead) in [
             (&mut self.text, json!({"format": {"type": "text"}})),
             (&mut self.tool_choice, json!("auto")),
             (&mut self.reasoning, json!({"effort": null, "summary": null})),
         ] {
-            if size(value) > ECHO_BYTES {
+            if bounded(value).is_none() {
                 *value = instead;
             }
         }
@@ -60,8 +57,8 @@ impl Echo {
     }
 }
 
-/// How long its JSON is.
-fn size(value: &impl Serialize) -> usize {
+/// A part of the request, if its JSON is not too long to be told back.
+pub(super) fn bounded<T: Serialize>(value: &T) -> Option<&T> {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -75,7 +72,7 @@ fn size(value: &impl Serialize) -> usize {
     let mut count = Count(0);
     // Nothing in it could fail: the writer does not, and it was JSON before.
     let _ = serde_json::to_writer(&mut count, value);
-    count.0
+    (count.0 <= ECHO_BYTES).then_some(value)
 }
 
 /// The answer.
@@ -85,7 +82,6 @@ pub(super) struct Response<'a> {
     object: &'static str,
     created_at: u64,
     status: Status,
-    access_programs: (),
     background: bool,
     completed_at: (),
     error: Option<ResponseError<'a>>,
@@ -130,10 +126,10 @@ struct IncompleteDetails {
     reason: &'static str,
 }
 
-/// Why an answer failed.
-#[derive(Debug, Serialize)]
+/// Why an answer failed. The public schema has `code` and `message` only; the AI SDK wants `type` as well.
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct ResponseError<'a> {
-    pub(super) code: &'a str,
+    pub(super) code: &'static str,
     pub(super) message: &'a str,
     r#type: &'a str,
     pub(super) param: Option<&'a str>,
@@ -292,13 +288,17 @@ pub(super) fn response<'a>(
         Some(Outcome::Incomplete(reason)) => (Status::Incomplete, None, Some(*reason)),
         Some(Outcome::Failed(error)) => (Status::Failed, Some(ResponseError::of(error)), None),
     };
+    let usage = match outcome {
+        // Clients' types want figures with an answer; an upstream that gave none is not to break them.
+        Some(Outcome::Completed | Outcome::Incomplete(_)) => Some(gathered.usage.unwrap_or_default()),
+        _ => gathered.usage,
+    };
     let echo = &answering.echo;
     Response {
         id: &answering.id,
         object: "response",
         created_at: answering.seed.now_s,
         status,
-        access_programs: (),
         background: false,
         completed_at: (),
         error,
@@ -322,7 +322,7 @@ pub(super) fn response<'a>(
         top_logprobs: echo.top_logprobs,
         top_p: echo.top_p,
         truncation: "disabled",
-        usage: gathered.usage.as_ref().map(ResponseUsage::from),
+        usage: usage.as_ref().map(ResponseUsage::from),
         user: echo.user.as_deref(),
         metadata: &echo.metadata,
     }

@@ -23,7 +23,6 @@ fn a_whole_answer_has_all_that_the_types_want() {
             "object": "response",
             "created_at": SEED.now_s,
             "status": "completed",
-            "access_programs": null,
             "background": false,
             "completed_at": null,
             "error": null,
@@ -123,6 +122,29 @@ fn calls_are_items_of_their_own() {
             {"type": "function_call", "id": id("fc", "0002"), "status": "completed", "call_id": "c1", "name": "look", "arguments": "{\"a\":1}"},
             {"type": "function_call", "id": id("fc", "0003"), "status": "completed", "call_id": id("call", "0003"), "name": "wait", "arguments": "{}"},
         ])
+    );
+}
+
+#[test]
+fn a_call_without_arguments_has_an_empty_object() {
+    let request =
+        json!({"input": "Hi", "tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}]});
+    let message = json!({"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": ""}}, {"id": "2", "function": {"name": "f"}},
+        {"id": "3", "function": {"name": "c", "arguments": ""}}]});
+    let output = whole(request, message, "tool_calls")["output"].clone();
+    assert_eq!((&output[0]["arguments"], &output[1]["arguments"]), (&json!("{}"), &json!("{}")));
+    assert_eq!(output[2]["input"], "");
+}
+
+#[test]
+fn figures_are_there_even_if_the_upstream_gave_none() {
+    let body = json!({"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}).to_string();
+    let answer = translate(&json!({"input": "Hi"})).unwrap().answering.whole(body.as_bytes()).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(
+        answer["usage"],
+        json!({"input_tokens": 0, "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
+            "output_tokens": 0, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0})
     );
 }
 

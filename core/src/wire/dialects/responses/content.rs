@@ -1,8 +1,8 @@
 //! What messages and results of tools hold.
 
-use super::fields::{Fields, refused, wrong};
+use super::fields::{Fields, wrong};
 use crate::wire::dialects::chat::{Content, ImageUrl, Part};
-use crate::wire::dialects::{Changed, Notes};
+use crate::wire::dialects::{Changed, Notes, refused};
 use crate::wire::errors::ApiError;
 use serde_json::Value;
 

@@ -1,28 +1,10 @@
 //! Reading a request member by member. serde's own errors do not say where in the body something is wrong, and a
 //! client must be told; what is left of an object at the end are the members that nobody knows.
 
-use crate::wire::dialects::Notes;
+use crate::wire::dialects::{Notes, refused};
 use crate::wire::errors::ApiError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
-
-/// 400: the field at `param` can't be used; the message says what to do.
-pub(super) fn refused(
-    code: &'static str,
-    param: impl Into<String>,
-    message: impl Into<Cow<'static, str>>,
-) -> ApiError {
-    ApiError {
-        status: 400,
-        message: message.into(),
-        kind: "invalid_request_error".into(),
-        param: param.into().into(),
-        code: code.into(),
-        retry_after_ms: None,
-        should_retry: Some(false),
-    }
-}
 
 /// An object of the request.
 #[derive(Debug)]
@@ -53,7 +35,7 @@ impl Fields {
 
     /// Its member `key`, if it is there and not null; `what` says what it must be.
     pub(super) fn take<T: DeserializeOwned>(&mut self, key: &str, what: &str) -> Result<Option<T>, ApiError> {
-        match self.map.remove(key) {
+        match self.map.shift_remove(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => serde_json::from_value(value).map(Some).map_err(|_| wrong(self.at(key), what)),
         }
@@ -71,7 +53,7 @@ impl Fields {
 
     /// Any JSON, if it is there.
     pub(super) fn value(&mut self, key: &str) -> Option<Value> {
-        self.map.remove(key).filter(|value| !value.is_null())
+        self.map.shift_remove(key).filter(|value| !value.is_null())
     }
 
     /// An object, if it is there.
@@ -87,7 +69,7 @@ impl Fields {
     /// Members that say nothing to a model, or nothing that is not true here anyway.
     pub(super) fn ignore(&mut self, keys: &[&str]) {
         for key in keys {
-            self.map.remove(*key);
+            self.map.shift_remove(*key);
         }
     }
 

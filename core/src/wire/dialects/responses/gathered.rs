@@ -12,6 +12,9 @@ use serde_json::Value;
 
 /// What an item takes beside its texts, in bytes.
 const ITEM_BYTES: usize = 256;
+/// The most memory that the tokens' probabilities of a streamed answer take, in bytes: with twenty others at each
+/// token an answer has a hundred times that. The pieces come with theirs always; past this the whole text does not.
+const LOGPROBS_BYTES: usize = 1024 * 1024;
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +122,11 @@ impl Item {
         }
     }
 
+    /// Whether it is a call of a function that says nothing of its arguments.
+    pub(super) fn lacks_arguments(&self) -> bool {
+        matches!(&self.kind, Kind::Call { origin, arguments, .. } if !origin.custom && arguments.trim().is_empty())
+    }
+
     /// Whether it is a call whose arguments are whole: there can be no more of them.
     pub(super) fn is_whole_call(&self) -> bool {
         matches!(&self.kind, Kind::Call { arguments, .. }
@@ -126,6 +134,9 @@ impl Item {
                 && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok())
     }
 }
+
+/// The arguments of a call without any: clients read them as JSON.
+pub(super) const NO_ARGUMENTS: &str = "{}";
 
 /// The free text that a custom tool gets. A model that did not keep to the form has said what it said.
 pub(super) fn custom_input(arguments: &str) -> String {
@@ -146,8 +157,10 @@ pub(super) struct Gathered {
     pub(super) items: Vec<Item>,
     /// What it used.
     pub(super) usage: Option<Used>,
-    /// About what it takes in memory.
+    /// About what it takes in memory, without the probabilities.
     pub(super) size: usize,
+    /// About what these take.
+    logprobs_size: usize,
 }
 
 impl Gathered {
@@ -180,12 +193,20 @@ impl Gathered {
 
     /// Adds to the text of an item.
     pub(super) fn append(&mut self, at: usize, more: &str, probable: &[Logprob]) {
-        self.size += more.len() + probable.iter().map(Logprob::size).sum::<usize>();
+        self.size += more.len();
         let Some(item) = self.items.get_mut(at) else { return };
         match &mut item.kind {
             Kind::Message { text, logprobs } => {
                 text.push_str(more);
-                logprobs.extend_from_slice(probable);
+                let size: usize = probable.iter().map(Logprob::size).sum();
+                self.logprobs_size = self.logprobs_size.saturating_add(size);
+                if self.logprobs_size <= LOGPROBS_BYTES {
+                    logprobs.extend_from_slice(probable);
+                } else {
+                    // Of a part of the text they would be wrong.
+                    *logprobs = Vec::new();
+                    self.logprobs_size = usize::MAX;
+                }
             }
             Kind::Reasoning { text } | Kind::Call { arguments: text, .. } => text.push_str(more),
         }
@@ -199,17 +220,19 @@ impl Gathered {
             return gathered;
         };
         if let Some(text) = message.reasoning.as_deref().filter(|text| !text.is_empty()) {
-            let at = gathered.open(Kind::Reasoning { text: String::new() }, answering);
-            gathered.append(at, text, &[]);
+            gathered.open(Kind::Reasoning { text: text.to_owned() }, answering);
         }
         if let Some(text) = message.content.as_deref().filter(|text| !text.is_empty()) {
-            let at = gathered.open(Kind::Message { text: String::new(), logprobs: Vec::new() }, answering);
-            gathered.append(at, text, &probable(logprobs.as_ref(), answering));
+            let logprobs = probable(logprobs.as_ref(), answering);
+            gathered.open(Kind::Message { text: text.to_owned(), logprobs }, answering);
         }
         for (index, call) in (0_u64..).zip(message.tool_calls.iter().flatten()) {
             let (id, function) = (call.id.as_deref().unwrap_or_default(), &call.function);
             let at = gathered.open_call(index, id, function.name.as_deref().unwrap_or_default(), answering);
             gathered.append(at, function.arguments.as_deref().unwrap_or_default(), &[]);
+            if gathered.items.get(at).is_some_and(Item::lacks_arguments) {
+                gathered.append(at, NO_ARGUMENTS, &[]);
+            }
         }
         for item in &mut gathered.items {
             item.status = Status::Completed;

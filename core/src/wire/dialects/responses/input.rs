@@ -1,45 +1,25 @@
-//! `input`: the conversation as items in a row. Upstream an assistant's turn is one message with its calls, and each
-//! call is answered right behind it: items are gathered into turns, results found by the ids of their calls.
+//! `input`: the conversation as items in a row, read one by one and then gathered into turns.
 
 use super::carried;
 use super::content;
-use super::fields::{Fields, missing, refused, wrong};
-use super::tools::{Names, Origin, Tools, named};
-use crate::wire::dialects::chat::{Content, Message, ToolCall};
-use crate::wire::dialects::{Changed, Notes};
+use super::fields::{Fields, missing, wrong};
+use super::tools::{Origin, Tools, named};
+use super::turns::{BETWEEN, Item, Pairs, Turns};
+use crate::wire::dialects::chat::{Content, Message};
+use crate::wire::dialects::{Changed, Notes, refused};
 use crate::wire::errors::ApiError;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet, VecDeque};
 
-/// Between texts that become one.
-const BETWEEN: &str = "\n\n";
 /// Of an item, what the upstream needs not know.
 const OF_NO_USE: [&str; 7] =
     ["id", "status", "phase", "caller", "async", "created_by", "internal_chat_message_metadata_passthrough"];
 
-/// An item, as far as the upstream can be told of it.
-enum Item {
-    User(Content),
-    System(String),
-    Assistant(String),
-    Reasoning(String),
-    Call {
-        path: String,
-        id: String,
-        origin: Origin,
-        arguments: String,
-    },
-    Result {
-        path: String,
-        id: String,
-        output: String,
-    },
-    /// There was a result here.
-    Answered,
+/// What an item is.
+enum Read {
+    Item(Item),
+    /// A result: where it stands, its call's id, and what it says.
+    Result(String, String, String),
 }
-
-/// By the ids of their calls: where in the request each stands, and what it says.
-type Results = HashMap<String, VecDeque<(String, String)>>;
 
 /// The messages of a conversation. Tools that items bring along are added to `tools`.
 pub(super) fn messages(
@@ -48,45 +28,34 @@ pub(super) fn messages(
     tools: &mut Tools,
     notes: &mut Notes,
 ) -> Result<Vec<Message>, ApiError> {
-    let (mut items, mut results) = (Vec::new(), Results::new());
+    let mut pairs = Pairs::default();
     match input {
-        Value::String(text) => items.push(Item::User(Content::Text(text))),
+        Value::String(text) => pairs.item(Item::User(Content::Text(text))),
         Value::Array(list) => {
             for (at, value) in list.into_iter().enumerate() {
                 match read(Fields::of(value, format!("input.{at}"))?, tools, notes)? {
-                    Some(Item::Result { path, id, output }) => {
-                        results.entry(id).or_default().push_back((path, output));
-                        items.push(Item::Answered);
-                    }
-                    item => items.extend(item),
+                    Some(Read::Item(item)) => pairs.item(item),
+                    Some(Read::Result(path, id, output)) => pairs.result(path, id, output),
+                    None => {}
                 }
             }
         }
         _ => return Err(wrong("input".to_owned(), "a string or a list of items")),
     }
-    let mut turns = Turns::of(instructions, &tools.names);
+    let items = pairs.items(notes);
+    let mut turns = Turns::of(instructions, &tools.names, notes);
     for item in items {
-        turns.add(item, &mut results)?;
+        turns.add(item);
     }
-    turns.close(&mut results)?;
-    // The first of them in the list: maps have no order.
-    if let Some((path, _)) = results
-        .into_values()
-        .flatten()
-        .min_by(|(one, _), (other, _)| one.len().cmp(&other.len()).then_with(|| one.cmp(other)))
-    {
-        let message =
-            "The call that this answers is not in `input`. Rondo keeps nothing: send the whole conversation.";
-        return Err(refused("invalid_value", format!("{path}.call_id"), message));
-    }
-    if turns.messages.is_empty() {
+    let messages = turns.messages();
+    if messages.is_empty() {
         return Err(refused("invalid_value", "input", "`input` holds nothing to answer."));
     }
-    Ok(turns.messages)
+    Ok(messages)
 }
 
 /// Reads an item; None if nothing of it is of use.
-fn read(mut fields: Fields, tools: &mut Tools, notes: &mut Notes) -> Result<Option<Item>, ApiError> {
+fn read(mut fields: Fields, tools: &mut Tools, notes: &mut Notes) -> Result<Option<Read>, ApiError> {
     let kind = match fields.text("type")? {
         Some(kind) => kind,
         None if fields.has("role") => "message".to_owned(),
@@ -95,8 +64,8 @@ fn read(mut fields: Fields, tools: &mut Tools, notes: &mut Notes) -> Result<Opti
     };
     let path = fields.path().to_owned();
     let item = match kind.as_str() {
-        "message" => message(&mut fields, notes)?,
-        "reasoning" => reasoning(&mut fields, notes)?.map(Item::Reasoning),
+        "message" => Some(Read::Item(message(&mut fields, notes)?)),
+        "reasoning" => reasoning(&mut fields, notes)?.map(|text| Read::Item(Item::Reasoning { path, text })),
         "function_call" => {
             let arguments = fields.needed_text("arguments")?;
             let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
@@ -113,7 +82,8 @@ fn read(mut fields: Fields, tools: &mut Tools, notes: &mut Notes) -> Result<Opti
             fields.ignore(&["environment"]);
             let name = kind.trim_end_matches("_call").to_owned();
             let origin = Origin { namespace: None, name, custom: false };
-            Some(Item::Call { path, id: call_id(&mut fields)?, origin, arguments: action.into_json() })
+            let (id, arguments) = (call_id(&mut fields)?, action.into_json());
+            Some(Read::Item(Item::Call { path, id, origin, arguments, result: None }))
         }
         "function_call_output"
         | "custom_tool_call_output"
@@ -149,15 +119,15 @@ fn read(mut fields: Fields, tools: &mut Tools, notes: &mut Notes) -> Result<Opti
     Ok(item)
 }
 
-fn message(fields: &mut Fields, notes: &mut Notes) -> Result<Option<Item>, ApiError> {
+fn message(fields: &mut Fields, notes: &mut Notes) -> Result<Item, ApiError> {
     let (role, at) = (fields.needed_text("role")?, fields.at("content"));
     let content = fields.value("content").ok_or_else(|| missing(at.clone()))?;
-    Ok(Some(match role.as_str() {
+    Ok(match role.as_str() {
         "user" => Item::User(content::user(content, &at, notes)?),
         "assistant" => Item::Assistant(content::text(content, &at, "", notes)?),
         "system" | "developer" => Item::System(content::text(content, &at, "\n", notes)?),
         _ => return Err(wrong(fields.at("role"), "`user`, `assistant`, `system` or `developer`")),
-    }))
+    })
 }
 
 fn reasoning(fields: &mut Fields, notes: &mut Notes) -> Result<Option<String>, ApiError> {
@@ -180,9 +150,10 @@ fn reasoning(fields: &mut Fields, notes: &mut Notes) -> Result<Option<String>, A
     Ok(None)
 }
 
-fn call(fields: &mut Fields, custom: bool, arguments: String) -> Result<Item, ApiError> {
+fn call(fields: &mut Fields, custom: bool, arguments: String) -> Result<Read, ApiError> {
     let origin = Origin { namespace: fields.text("namespace")?, name: named(fields)?, custom };
-    Ok(Item::Call { path: fields.path().to_owned(), id: call_id(fields)?, origin, arguments })
+    let (path, id) = (fields.path().to_owned(), call_id(fields)?);
+    Ok(Read::Item(Item::Call { path, id, origin, arguments, result: None }))
 }
 
 /// The call's id; shell calls of old have only the item's.
@@ -192,7 +163,7 @@ fn call_id(fields: &mut Fields) -> Result<String, ApiError> {
     id.filter(|id| !id.is_empty()).ok_or_else(|| missing(fields.at("call_id")))
 }
 
-fn result(fields: &mut Fields, kind: &str, notes: &mut Notes) -> Result<Item, ApiError> {
+fn result(fields: &mut Fields, kind: &str, notes: &mut Notes) -> Result<Read, ApiError> {
     fields.ignore(&["name", "namespace", "max_output_length"]);
     let (path, at) = (fields.path().to_owned(), fields.at("output"));
     let output = fields.value("output");
@@ -202,116 +173,5 @@ fn result(fields: &mut Fields, kind: &str, notes: &mut Notes) -> Result<Item, Ap
         (_, Some(output)) => content::result(output, &at, notes)?,
         (_, None) => return Err(missing(at)),
     };
-    Ok(Item::Result { path, id: call_id(fields)?, output })
-}
-
-/// The messages so far, and the assistant's turn that is not over.
-struct Turns<'a> {
-    names: &'a Names,
-    messages: Vec<Message>,
-    /// Nothing has been said yet but what the model is told before all.
-    leading: bool,
-    texts: Vec<String>,
-    thoughts: Vec<String>,
-    /// With the name upstream, and where in the request it stands.
-    calls: Vec<(ToolCall, String, String)>,
-    /// A result followed: what comes now is the next turn.
-    answered: bool,
-    /// The ids that the upstream has seen, which may not be used again.
-    ids: HashSet<String>,
-    numbers: HashMap<String, usize>,
-}
-
-impl<'a> Turns<'a> {
-    fn of(instructions: Option<String>, names: &'a Names) -> Self {
-        let system = instructions.filter(|text| !text.is_empty()).map(|content| Message::System { content });
-        Self {
-            names,
-            messages: system.into_iter().collect(),
-            leading: true,
-            texts: Vec::new(),
-            thoughts: Vec::new(),
-            calls: Vec::new(),
-            answered: false,
-            ids: HashSet::new(),
-            numbers: HashMap::new(),
-        }
-    }
-
-    fn add(&mut self, item: Item, results: &mut Results) -> Result<(), ApiError> {
-        match item {
-            Item::System(content) => {
-                self.close(results)?;
-                // Templates of some models know one such message only, at the start.
-                match self.messages.last_mut() {
-                    Some(Message::System { content: before }) if self.leading => {
-                        before.push_str(BETWEEN);
-                        before.push_str(&content);
-                    }
-                    _ => self.messages.push(Message::System { content }),
-                }
-                return Ok(());
-            }
-            Item::User(content) => {
-                self.close(results)?;
-                self.messages.push(Message::User { content });
-            }
-            Item::Result { .. } | Item::Answered => self.answered = !self.calls.is_empty(),
-            Item::Assistant(text) => self.turn(results)?.texts.push(text),
-            Item::Reasoning(text) => self.turn(results)?.thoughts.push(text),
-            Item::Call { path, id, origin, arguments } => {
-                let unique = self.unique(&id);
-                let name = self.names.flat(&origin);
-                self.turn(results)?.calls.push((ToolCall::new(unique, name, arguments), id, path));
-            }
-        }
-        self.leading = false;
-        Ok(())
-    }
-
-    /// The turn that what comes next belongs to.
-    fn turn(&mut self, results: &mut Results) -> Result<&mut Self, ApiError> {
-        if self.answered {
-            self.close(results)?;
-        }
-        Ok(self)
-    }
-
-    /// An id that was not used before.
-    fn unique(&mut self, id: &str) -> String {
-        let mut unique = id.to_owned();
-        while !self.ids.insert(unique.clone()) {
-            let number = self.numbers.entry(id.to_owned()).or_insert(1);
-            *number += 1;
-            unique = format!("{id}_{number}");
-        }
-        unique
-    }
-
-    /// Ends the assistant's turn, if there is one.
-    fn close(&mut self, results: &mut Results) -> Result<(), ApiError> {
-        self.answered = false;
-        self.texts.retain(|text| !text.is_empty());
-        let content = Some(std::mem::take(&mut self.texts).join(BETWEEN)).filter(|text| !text.is_empty());
-        let reasoning =
-            Some(std::mem::take(&mut self.thoughts).join(BETWEEN)).filter(|text| !text.is_empty());
-        let calls = std::mem::take(&mut self.calls);
-        if content.is_none() && calls.is_empty() {
-            // Thoughts that led nowhere: the upstream takes no message of them alone.
-            return Ok(());
-        }
-        let mut answers = Vec::with_capacity(calls.len());
-        let mut tool_calls = Vec::with_capacity(calls.len());
-        for (call, id, path) in calls {
-            let Some((_, content)) = results.get_mut(&id).and_then(VecDeque::pop_front) else {
-                let message = "No output of this call is in `input`. Send one for each call.";
-                return Err(refused("invalid_value", format!("{path}.call_id"), message));
-            };
-            answers.push(Message::Tool { tool_call_id: call.id.clone(), content });
-            tool_calls.push(call);
-        }
-        self.messages.push(Message::Assistant { content, reasoning, tool_calls });
-        self.messages.append(&mut answers);
-        Ok(())
-    }
+    Ok(Read::Result(path, call_id(fields)?, output))
 }

@@ -150,18 +150,66 @@ fn an_id_used_twice_is_made_two() {
 }
 
 #[test]
-fn calls_and_results_without_each_other_are_refused_by_their_place() {
+fn a_call_without_a_result_gets_one_that_says_so() {
+    let items = json!([{"role": "user", "content": "q"}, call("a"), call("b"), output("b", "1"), {"role": "user", "content": "stop"}]);
+    assert_eq!(
+        messages(items.clone()),
+        json!([
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "tool_calls": called(&["a", "b"])},
+            tool("a", "No result was given."),
+            tool("b", "1"),
+            {"role": "user", "content": "stop"},
+        ])
+    );
+    assert_eq!(notes(input(items)), (vec![], vec!["input.1".to_owned()]));
+}
+
+#[test]
+fn a_result_without_a_call_is_left_out_and_noted() {
     let user = json!({"role": "user", "content": "q"});
-    assert_eq!(refusal(input(json!([user, call("a")]))).0, "input.1.call_id");
-    assert_eq!(refusal(input(json!([user, call("a"), output("b", "1")]))).0, "input.1.call_id");
-    assert_eq!(refusal(input(json!([user, output("b", "1"), output("c", "1")]))).0, "input.1.call_id");
-    assert_eq!(refusal(input(json!([call("a"), output("a", "1"), output("a", "1")]))).0, "input.2.call_id");
+    let items =
+        json!([user, output("b", "1"), call("a"), output("a", "2"), output("a", "3"), output("c", "4")]);
+    assert_eq!(
+        messages(items.clone()),
+        json!([user, {"role": "assistant", "tool_calls": called(&["a"])}, tool("a", "2")])
+    );
+    assert_eq!(notes(input(items)), (vec!["input.1".into(), "input.4".into(), "input.5".into()], vec![]));
+    assert_eq!(refusal(input(json!([output("b", "1")]))).0, "input");
+}
+
+#[test]
+fn a_result_belongs_to_the_last_turn_that_called() {
+    let items = json!([call("a"), {"role": "user", "content": "stop"}, call("a"), call("a"), output("a", "1"), output("a", "2")]);
+    assert_eq!(
+        messages(items.clone()),
+        json!([
+            {"role": "assistant", "tool_calls": called(&["a"])},
+            tool("a", "No result was given."),
+            {"role": "user", "content": "stop"},
+            {"role": "assistant", "tool_calls": called(&["a_2", "a_3"])},
+            tool("a_2", "1"),
+            tool("a_3", "2"),
+        ])
+    );
+    assert_eq!(notes(input(items)).1, ["input.0", "input.2", "input.3"]);
+}
+
+#[test]
+fn broken_calls_and_results_are_refused_by_their_place() {
     let (param, message) = refusal(input(json!([{"type": "function_call_output", "output": "a"}])));
     assert_eq!((param.as_str(), message.as_str()), ("input.0.call_id", "`input.0.call_id` is missing."));
-    assert_eq!(
-        refusal(input(json!([{"type": "function_call", "call_id": "a", "name": "n"}]))).0,
-        "input.0.arguments"
-    );
+    for (item, param) in [
+        (json!({"type": "function_call", "call_id": "a", "name": "n"}), "input.0.arguments"),
+        (json!({"type": "function_call", "call_id": "a", "arguments": ""}), "input.0.name"),
+        (json!({"type": "function_call", "call_id": "", "name": "n", "arguments": ""}), "input.0.call_id"),
+        (json!({"type": "custom_tool_call", "call_id": "a", "name": "n"}), "input.0.input"),
+        (json!({"type": "function_call_output", "call_id": "a"}), "input.0.output"),
+        (json!({"type": "function_call_output", "call_id": "a", "output": 1}), "input.0.output"),
+        (json!({"type": "shell_call", "call_id": "a"}), "input.0.action"),
+    ] {
+        assert_eq!(refusal(input(json!([item]))).0, param);
+    }
 }
 
 #[test]
@@ -268,9 +316,10 @@ fn thoughts_that_led_nowhere_are_no_message() {
         {"role": "user", "content": "go on"},
     ]);
     assert_eq!(
-        messages(items),
+        messages(items.clone()),
         json!([{"role": "user", "content": "q"}, {"role": "user", "content": "go on"}])
     );
+    assert_eq!(notes(input(items)).0, ["input.1"]);
 }
 
 #[test]

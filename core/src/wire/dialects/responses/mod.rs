@@ -4,6 +4,7 @@
 mod answer;
 mod carried;
 mod content;
+mod events;
 mod fields;
 mod gathered;
 mod input;
@@ -11,6 +12,7 @@ mod request;
 mod schema;
 mod stream;
 mod tools;
+mod turns;
 
 pub use request::request;
 pub use stream::Answer;

@@ -1,4 +1,4 @@
-use super::testing::{SEED, chat, input, stream, translate};
+use super::testing::{DONE, SEED, chat, chunk, events, finish, input, stream, streamed, translate, whole};
 use crate::wire::errors::ApiError;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -230,6 +230,59 @@ proptest! {
     }
 
     #[test]
+    fn what_a_model_says_comes_back_in_the_next_turn(
+        thought in of(word()), said in of(word()), called in vec((any::<bool>(), word()), 0..3), summary in any::<bool>(),
+    ) {
+        let mut request = input(json!([{"role": "user", "content": "q"}]));
+        request["stream"] = json!(true);
+        request["include"] = json!(["reasoning.encrypted_content"]);
+        request["tools"] = json!([{"type": "function", "name": "look"}, {"type": "custom", "name": "patch"}]);
+        if summary {
+            request["reasoning"] = json!({"summary": "auto"});
+        }
+        let calls: Vec<Value> = called.iter().enumerate().map(|(at, (custom, text))| {
+            let name = if *custom { "patch" } else { "look" };
+            let arguments = json!({"input": text}).to_string();
+            json!({"id": format!("c{at}"), "type": "function", "function": {"name": name, "arguments": arguments}})
+        }).collect();
+        let message: Map<String, Value> = [("content", json!(said)), ("reasoning", json!(thought)),
+            ("tool_calls", if calls.is_empty() { Value::Null } else { json!(calls) })]
+            .into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)).collect();
+        let answer = whole(request.clone(), Value::Object(message.clone()), "stop");
+
+        let mut chunks: Vec<String> = ["reasoning", "content"].iter().filter_map(|key| {
+            message.get(*key).map(|text| chunk(Value::Object(Map::from_iter([((*key).to_owned(), text.clone())]))))
+        }).collect();
+        chunks.extend(calls.iter().enumerate().map(|(at, call)| {
+            let mut call = call.clone();
+            call["index"] = json!(at);
+            chunk(json!({"tool_calls": [call]}))
+        }));
+        chunks.extend([finish("stop"), DONE.to_owned()]);
+        let all = events(&streamed(&request, &chunks));
+        if message.is_empty() {
+            prop_assert_eq!(&answer["output"], &json!([]));
+        }
+        prop_assert_eq!(&all.last().unwrap()["response"], &answer, "streamed or not");
+        let done: Vec<&Value> = all.iter().filter(|event| event["type"] == "response.output_item.done").map(|event| &event["item"]).collect();
+        prop_assert_eq!(&json!(done), &answer["output"]);
+
+        let items = request["input"].as_array_mut().unwrap();
+        items.extend(answer["output"].as_array().unwrap().iter().cloned());
+        for (at, (custom, _)) in called.iter().enumerate() {
+            let kind = if *custom { "custom_tool_call_output" } else { "function_call_output" };
+            items.push(json!({"type": kind, "call_id": format!("c{at}"), "output": "r"}));
+        }
+        let messages = chat(request)["messages"].clone();
+        assert_taken(&json!({"messages": messages}));
+        if said.is_some() || !calls.is_empty() {
+            let mut want = message;
+            want.insert("role".to_owned(), json!("assistant"));
+            prop_assert_eq!(&messages[1], &Value::Object(want));
+        }
+    }
+
+    #[test]
     fn results_may_stand_anywhere(steps in vec(step(), 1..6), seed in any::<u64>()) {
         let (results, mut rest): (Vec<Value>, Vec<Value>) = items(&steps)
             .into_iter()
@@ -244,9 +297,10 @@ proptest! {
 
     #[test]
     fn limits_and_sampling_are_kept(
-        most in of(1..1_000_000_u64), temperature in of(0.0..2.0_f64), top_p in of(0.0..1.0_f64),
+        most in of(1..1_000_000_u64), temperature in of(0..=2000_u32), top_p in of(0..=1000_u32),
         effort in of(proptest::sample::select(vec!["low", "medium", "high"])), stream in any::<bool>(),
     ) {
+        let [temperature, top_p] = [temperature, top_p].map(|number| number.map(|number| f64::from(number) / 1000.0));
         let chat = chat(json!({"input": "Hi", "max_output_tokens": most, "temperature": temperature, "top_p": top_p,
             "reasoning": {"effort": effort}, "stream": stream}));
         for (key, value) in [("max_completion_tokens", json!(most)), ("temperature", json!(temperature)),

@@ -1,12 +1,13 @@
 //! The request.
 
-use super::answer::Echo;
-use super::fields::{Fields, missing, refused, wrong};
+use super::answer::{Echo, bounded};
+use super::fields::{Fields, missing, wrong};
 use super::schema::{Strict, make_strict};
 use super::tools::Tools;
 use super::{Answering, input};
 use crate::wire::dialects::chat::Request;
-use crate::wire::dialects::{self, Changed, Notes, Seed, Translated};
+use crate::wire::dialects::refusal::unreadable;
+use crate::wire::dialects::{self, Changed, Notes, Seed, Translated, refused};
 use crate::wire::errors::ApiError;
 use crate::wire::json::MAX_MODEL_BYTES;
 use serde_json::{Map, Value, json};
@@ -27,15 +28,16 @@ const LEFT_OUT_KEY: &str = "rondo_left_out_tools";
 /// # Errors
 /// 400 naming the field that can't be translated.
 pub fn request(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|_| refused("invalid_json", "", "The body is no JSON, or nested deeper than 128 levels."))?;
-    let mut fields = Fields::of(body, "")?;
+    let json: Value =
+        serde_json::from_slice(body).map_err(|error| unreadable(body, &error, "Responses request"))?;
+    let mut fields = Fields::of(json, "")?;
     let mut notes = Notes::default();
     refuse_kept(&mut fields)?;
 
     let mut tools = Tools::default();
     let tools_asked = fields.list("tools")?.unwrap_or_default();
-    tools.add(tools_asked.clone(), "tools", &mut notes)?;
+    let tools_told = bounded(&tools_asked).cloned().unwrap_or_default();
+    tools.add(tools_asked, "tools", &mut notes)?;
     let instructions = fields.text("instructions")?;
     let conversation = fields.value("input").ok_or_else(|| missing("input".to_owned()))?;
     let messages = input::messages(instructions.clone(), conversation, &mut tools, &mut notes)?;
@@ -112,7 +114,7 @@ pub fn request(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
         temperature: chat.temperature,
         text: text_asked,
         tool_choice: choice_asked.unwrap_or_else(|| json!("auto")),
-        tools: tools_asked,
+        tools: tools_told,
         top_logprobs: top_logprobs.unwrap_or(0),
         top_p: chat.top_p,
         user: user_asked,

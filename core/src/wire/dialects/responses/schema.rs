@@ -50,9 +50,9 @@ fn children(map: &Map<String, Value>) -> impl Iterator<Item = &Value> {
 
 fn walk(schema: &mut Value, changed: &mut bool) {
     let Value::Object(map) = schema else { return };
-    for word in REFUSED {
-        *changed |= map.remove(word).is_some();
-    }
+    let before = map.len();
+    map.retain(|key, _| !REFUSED.contains(&key.as_str()));
+    *changed |= map.len() != before;
     let is_object = match map.get("type") {
         Some(Value::String(kind)) => kind == "object",
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
@@ -68,13 +68,9 @@ fn walk(schema: &mut Value, changed: &mut bool) {
         *target = format!("#/$defs/{name}");
         *changed = true;
     }
-    if let Some(Value::Object(definitions)) = map.remove("definitions") {
+    if map.get("definitions").is_some_and(Value::is_object) {
         *changed = true;
-        if let Some(Value::Object(named)) = map.get_mut("$defs") {
-            named.extend(definitions);
-        } else {
-            map.insert("$defs".to_owned(), Value::Object(definitions));
-        }
+        rename_definitions(map);
     }
     for (key, value) in map.iter_mut() {
         let key = key.as_str();
@@ -89,4 +85,20 @@ fn walk(schema: &mut Value, changed: &mut bool) {
             _ => {}
         }
     }
+}
+
+/// The upstream knows definitions by their newer name only. The members keep their order.
+fn rename_definitions(map: &mut Map<String, Value>) {
+    let (mut renamed, mut named) = (Map::new(), Map::new());
+    for (key, value) in std::mem::take(map) {
+        match (key.as_str(), value) {
+            ("definitions" | "$defs", Value::Object(definitions)) => {
+                named.extend(definitions);
+                renamed.insert("$defs".to_owned(), Value::Null);
+            }
+            (_, value) => drop(renamed.insert(key, value)),
+        }
+    }
+    renamed.insert("$defs".to_owned(), Value::Object(named));
+    *map = renamed;
 }

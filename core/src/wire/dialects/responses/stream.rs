@@ -2,57 +2,16 @@
 //! they ended, and the last event holds the whole answer.
 
 use super::Answering;
-use super::answer::{Logprob, OutputItem, Part, Response, ResponseError, Status, response};
-use super::gathered::{Gathered, Kind, Outcome, custom_input, probable};
+use super::answer::{Logprob, Status, response};
+use super::events::{Event, emit, emit_error, placed};
+use super::gathered::{Gathered, Item, Kind, NO_ARGUMENTS, Outcome, custom_input, probable};
+use crate::wire::dialects::Machine;
 use crate::wire::dialects::chat::{CallPiece, Chunk, ChunkChoice};
-use crate::wire::dialects::{Machine, write_event};
 use crate::wire::errors::ApiError;
-use serde::Serialize;
 
-/// The longest answer, in bytes: the last event needs all of it. An upstream's longest has about a tenth of that.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// An event. Those that a kind of event does not have are left out.
-#[derive(Debug, Default, Serialize)]
-struct Event<'a> {
-    r#type: &'static str,
-    sequence_number: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arguments: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    input: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<&'a [Logprob]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<Part<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<OutputItem<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Response<'a>>,
-}
-
-/// The event that tells of an error: nested as it is really sent, and flat as it is documented.
-#[derive(Debug, Serialize)]
-struct ErrorEvent<'a> {
-    r#type: &'static str,
-    sequence_number: u64,
-    code: &'a str,
-    message: &'a str,
-    param: Option<&'a str>,
-    error: ResponseError<'a>,
-}
+/// The longest answer, in bytes: the last event needs all of it. An upstream's longest, of some 41,000 tokens
+/// (docs/upstream.md), has about a tenth of that.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// A streamed answer.
 #[derive(Debug)]
@@ -116,7 +75,7 @@ impl Answer {
         let at = match last {
             Some(_) => self.gathered.items.len().saturating_sub(1),
             None => {
-                self.close_all(Status::Completed, out);
+                self.close_done(out);
                 let at = self.gathered.open(kind, &self.answering);
                 self.added(at, out);
                 at
@@ -170,7 +129,12 @@ impl Answer {
             }
             return;
         }
-        self.gathered.append(at, arguments, &[]);
+        self.arguments(at, arguments, out);
+    }
+
+    /// A piece of a call's arguments.
+    fn arguments(&mut self, at: usize, piece: &str, out: &mut Vec<u8>) {
+        self.gathered.append(at, piece, &[]);
         let Self { gathered, sequence, .. } = self;
         let Some(item) = gathered.items.get(at) else { return };
         // Free text is inside the arguments, and known when they are whole.
@@ -179,7 +143,7 @@ impl Answer {
                 r#type: "response.function_call_arguments.delta",
                 item_id: Some(&item.id),
                 output_index: Some(at),
-                delta: Some(arguments),
+                delta: Some(piece),
                 ..Event::default()
             };
             emit(sequence, out, event);
@@ -208,7 +172,7 @@ impl Answer {
         }
     }
 
-    /// Ends the items before a call. Other calls stay open until their arguments are whole: theirs may be mixed.
+    /// Ends the items before a new one. Calls stay open until their arguments are whole: pieces may be mixed.
     fn close_done(&mut self, out: &mut Vec<u8>) {
         for at in self.open_items() {
             let Some(item) = self.gathered.items.get(at) else { continue };
@@ -231,6 +195,9 @@ impl Answer {
 
     /// Ends an item: its text whole, its part, and itself.
     fn close(&mut self, at: usize, status: Status, out: &mut Vec<u8>) {
+        if status == Status::Completed && self.gathered.items.get(at).is_some_and(Item::lacks_arguments) {
+            self.arguments(at, NO_ARGUMENTS, out);
+        }
         let Self { answering, gathered, sequence, .. } = self;
         let Some(item) = gathered.items.get_mut(at) else { return };
         item.status = status;
@@ -258,9 +225,9 @@ impl Answer {
                 let done = Event { r#type: "response.custom_tool_call_input.done", ..event() };
                 emit(sequence, out, Event { input: Some(&input), ..done });
             }
-            Kind::Call { .. } => {
+            Kind::Call { origin, .. } => {
                 let done = Event { r#type: "response.function_call_arguments.done", ..event() };
-                emit(sequence, out, Event { arguments: Some(text), ..done });
+                emit(sequence, out, Event { name: Some(&origin.name), arguments: Some(text), ..done });
             }
         }
         if let Some(part) = item.text_part(answering) {
@@ -329,17 +296,7 @@ impl Machine for Answer {
             return;
         }
         self.start("", out);
-        let of = ResponseError::of(error);
-        let event = ErrorEvent {
-            r#type: "error",
-            sequence_number: self.sequence,
-            code: of.code,
-            message: of.message,
-            param: of.param,
-            error: of,
-        };
-        write_event(out, Some("error"), &event);
-        self.sequence += 1;
+        emit_error(&mut self.sequence, out, error);
         for item in &mut self.gathered.items {
             if item.status == Status::InProgress {
                 item.status = Status::Incomplete;
@@ -355,24 +312,10 @@ impl Machine for Answer {
     }
 }
 
-fn emit(sequence: &mut u64, out: &mut Vec<u8>, event: Event<'_>) {
-    let event = Event { sequence_number: *sequence, ..event };
-    write_event(out, Some(event.r#type), &event);
-    *sequence += 1;
-}
-
-/// An event of a part: parts of a summary have events of their own.
-fn placed<'a>(event: Event<'a>, content: &'static str, summary: &'static str) -> Event<'a> {
-    match event.part {
-        Some(Part::SummaryText { .. }) => Event { r#type: summary, summary_index: Some(0), ..event },
-        _ => Event { r#type: content, content_index: Some(0), ..event },
-    }
-}
-
 /// The answer is longer than what can be kept for the last event.
 fn too_large() -> ApiError {
     ApiError {
-        message: "The answer is longer than the 4 MiB that this API can end with. Ask with a smaller `max_output_tokens`."
+        message: "The answer is longer than the 2 MiB that this API can end with. Ask with a smaller `max_output_tokens`."
             .into(),
         code: "answer_too_large".into(),
         should_retry: Some(false),

@@ -185,6 +185,77 @@ fn calls_whose_pieces_are_mixed_are_put_together() {
 }
 
 #[test]
+fn a_text_between_the_pieces_of_a_call_does_not_end_it() {
+    let chunks = [
+        call(0, "a", "look", "{\"a\""),
+        self::text("I look."),
+        more(0, ":1}"),
+        self::text(" And wait."),
+        finish("tool_calls"),
+        DONE.to_owned(),
+    ];
+    let text = streamed(&with_tools(), &chunks);
+    let output = last(&text)["response"]["output"].clone();
+    assert_eq!((&output[0]["arguments"], &output[0]["status"]), (&json!("{\"a\":1}"), &json!("completed")));
+    assert_eq!(output[1]["content"][0]["text"], "I look. And wait.");
+    assert_eq!(output.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_text_behind_a_call_is_an_item_of_its_own() {
+    let chunks = [call(0, "a", "look", "{}"), self::text("Done."), finish("stop"), DONE.to_owned()];
+    let all = events(&streamed(&with_tools(), &chunks));
+    assert_eq!(
+        names(&all),
+        [
+            "created",
+            "in_progress",
+            "output_item.added",
+            "function_call_arguments.delta",
+            "function_call_arguments.done",
+            "output_item.done",
+            "output_item.added",
+            "content_part.added",
+            "output_text.delta",
+            "output_text.done",
+            "content_part.done",
+            "output_item.done",
+            "completed"
+        ]
+    );
+}
+
+#[test]
+fn a_call_without_arguments_has_an_empty_object() {
+    let chunks = [call(0, "a", "look", ""), finish("tool_calls"), DONE.to_owned()];
+    let all = events(&streamed(&with_tools(), &chunks));
+    let pieces: Vec<&Value> =
+        all.iter().filter(|event| event["type"] == "response.function_call_arguments.delta").collect();
+    assert_eq!((pieces.len(), &pieces[0]["delta"]), (1, &json!("{}")));
+    let done = all.iter().find(|event| event["type"] == "response.function_call_arguments.done").unwrap();
+    assert_eq!((&done["arguments"], &done["name"]), (&json!("{}"), &json!("look")));
+    let cut = streamed(&with_tools(), &[call(0, "a", "look", ""), finish("length"), DONE.to_owned()]);
+    assert_eq!(last(&cut)["response"]["output"][0]["arguments"], "");
+}
+
+#[test]
+fn many_calls_in_one_chunk_are_items_of_their_own() {
+    let one = |index: u64, id: &str| json!({"index": index, "id": id, "type": "function", "function": {"name": "look", "arguments": "{}"}});
+    let chunks =
+        [chunk(json!({"tool_calls": [one(0, "a"), one(1, "b")]})), finish("tool_calls"), DONE.to_owned()];
+    let output = last(&streamed(&with_tools(), &chunks))["response"]["output"].clone();
+    assert_eq!((&output[0]["call_id"], &output[1]["call_id"]), (&json!("a"), &json!("b")));
+}
+
+#[test]
+fn figures_are_there_even_if_the_upstream_gave_none() {
+    let finish = event(json!({"choices": [{"delta": {}, "finish_reason": "stop", "index": 0}]}));
+    let all = events(&streamed(&plain(), &[text("a"), finish, DONE.to_owned()]));
+    assert_eq!(all.last().unwrap()["response"]["usage"]["total_tokens"], 0);
+    assert_eq!(all[0]["response"]["usage"], Value::Null);
+}
+
+#[test]
 fn more_of_a_call_that_was_whole_fails() {
     let chunks = |late: &str| {
         [
@@ -218,8 +289,8 @@ fn an_answer_that_is_too_long_fails_clearly() {
     let out = String::from_utf8(out).unwrap();
     let failed = last(&out);
     assert_eq!(failed["type"], "response.failed");
-    assert!(failed["response"]["error"]["message"].as_str().unwrap().contains("4 MiB"));
-    assert_eq!(events(&out).iter().filter(|event| event["type"] == "response.output_text.delta").count(), 9);
+    assert!(failed["response"]["error"]["message"].as_str().unwrap().contains("2 MiB"));
+    assert_eq!(events(&out).iter().filter(|event| event["type"] == "response.output_text.delta").count(), 5);
 }
 
 #[test]
@@ -267,4 +338,22 @@ fn probabilities_come_with_their_texts() {
     assert_eq!(of("response.output_text.done")["logprobs"], both);
     assert_eq!(of("response.completed")["response"]["output"][0]["content"][0]["logprobs"], both);
     assert_eq!(SEED.now_s, of("response.created")["response"]["created_at"].as_u64().unwrap());
+}
+
+#[test]
+fn probabilities_past_their_bound_come_with_the_pieces_only() {
+    let mut request = plain();
+    request["top_logprobs"] = json!(1);
+    let token = "a".repeat(1000);
+    let chunk = event(
+        json!({"choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [{"token": token, "logprob": -0.5}]}}]}),
+    );
+    let mut chunks = vec![chunk; 600];
+    chunks.extend([finish("stop"), DONE.to_owned()]);
+    let all = events(&streamed(&request, &chunks));
+    let pieces = all.iter().filter(|event| event["type"] == "response.output_text.delta");
+    assert!(pieces.clone().all(|event| event["logprobs"][0]["token"] == token));
+    assert_eq!(pieces.count(), 600);
+    let part = &all.last().unwrap()["response"]["output"][0]["content"][0];
+    assert_eq!((part["text"].as_str().unwrap().len(), &part["logprobs"]), (600, &json!([])));
 }

@@ -2,10 +2,10 @@
 //! which take free text, become functions with one text; the answer's calls are told apart again by their names.
 //! Tools that OpenAI runs itself are left out: nobody here could run them.
 
-use super::fields::{Fields, missing, refused, wrong};
+use super::fields::{Fields, missing, wrong};
 use super::schema::{Strict, make_strict};
 use crate::wire::dialects::chat::{Function, Tool};
-use crate::wire::dialects::{Changed, Notes};
+use crate::wire::dialects::{Changed, Notes, refused};
 use crate::wire::errors::ApiError;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
