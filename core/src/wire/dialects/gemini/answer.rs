@@ -1,11 +1,11 @@
 //! An answer, whole or streamed. Every piece has the same form.
 
 use super::response::{
-    Candidate, Finish, GenerateContentResponse, Pending, UsageMetadata, calls, candidate, finish, first,
-    texts,
+    Candidate, Finish, GenerateContentResponse, Part, Pending, UsageMetadata, calls, candidate, finish,
+    first, texts,
 };
 use super::{Framing, error_body, logprobs};
-use crate::wire::dialects::chat::{CallPiece, Chunk, Used, Whole};
+use crate::wire::dialects::chat::{CallPiece, Chunk, ChunkChoice, Used, Whole};
 use crate::wire::dialects::{MAX_EVENT_BYTES, Machine, Seed, id, write_event};
 use crate::wire::errors::ApiError;
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl Answering {
             answering: self,
             pending: BTreeMap::new(),
             pending_bytes: 0,
-            ends: BTreeMap::new(),
+            courses: BTreeMap::new(),
             usage: None,
             usage_told: false,
             id: String::new(),
@@ -80,15 +80,25 @@ impl Answering {
 }
 
 /// What is known of a candidate's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum End {
+    #[default]
     Open,
     Held(Finish),
     Told,
 }
 
-/// A streamed answer. Texts go out as they come. Calls go out whole, with the end of their candidate; it is held until
-/// the usage is known, which the upstream gives with it or behind it.
+/// How far a candidate has come.
+#[derive(Debug, Default)]
+struct Course {
+    end: End,
+    /// The latest text.
+    text: String,
+}
+
+/// A streamed answer. A text goes out when the next one comes, so that there is one to go with the end: Google's
+/// clients leave an answer out of their history when a piece of it says nothing. Calls go out whole, with the end of
+/// their candidate; it is held until the usage is known, which the upstream gives with it or behind it.
 #[derive(Debug)]
 pub struct Answer {
     answering: Answering,
@@ -96,7 +106,7 @@ pub struct Answer {
     pending: BTreeMap<(u64, u64), Pending>,
     pending_bytes: usize,
     /// Of the candidates that came.
-    ends: BTreeMap<u64, End>,
+    courses: BTreeMap<u64, Course>,
     usage: Option<Used>,
     usage_told: bool,
     id: String,
@@ -162,14 +172,39 @@ impl Answer {
 
     /// Takes a candidate up; false if there are too many.
     fn take_up(&mut self, candidate: u64) -> bool {
-        if self.ends.len() < CALLS {
-            self.ends.entry(candidate).or_insert(End::Open);
+        if self.courses.len() < CALLS {
+            self.courses.entry(candidate).or_default();
         }
-        self.ends.contains_key(&candidate)
+        self.courses.contains_key(&candidate)
+    }
+
+    /// What goes out of a choice now.
+    fn say<'a>(&mut self, choice: &'a ChunkChoice<'_>) -> Option<Candidate<'a>> {
+        let delta = &choice.delta;
+        let thoughts = delta.reasoning.as_deref().filter(|_| self.answering.include_thoughts);
+        let logprobs = logprobs::result(choice.logprobs.as_ref());
+        let mut new = Vec::new();
+        texts(thoughts, delta.content.as_deref(), &mut new);
+        let called = self.pending.range((choice.index, 0)..=(choice.index, u64::MAX)).next().is_some();
+        let course = self.courses.get_mut(&choice.index)?;
+        let mut parts = Vec::new();
+        if !course.text.is_empty() && (!new.is_empty() || logprobs.is_some() || called) {
+            parts.push(Part::Text { text: std::mem::take(&mut course.text).into(), thought: None });
+        }
+        // Calls go with the end too, and probabilities belong to their text.
+        if !called
+            && logprobs.is_none()
+            && course.end != End::Told
+            && let Some(Part::Text { text, thought: None }) = new.pop_if(|part| !part.is_thought())
+        {
+            course.text = text.into_owned();
+        }
+        parts.append(&mut new);
+        (!parts.is_empty() || logprobs.is_some()).then(|| candidate(choice.index, parts, None, logprobs))
     }
 
     fn has_all_ends(&self) -> bool {
-        let ended = self.ends.values().filter(|end| **end != End::Open).count();
+        let ended = self.courses.values().filter(|course| course.end != End::Open).count();
         u64::try_from(ended).is_ok_and(|ended| ended >= self.answering.candidates)
     }
 
@@ -177,14 +212,17 @@ impl Answer {
     fn tell(&mut self, out: &mut Vec<u8>) {
         let mut candidates = Vec::new();
         let mut held = Vec::new();
-        for (index, end) in &mut self.ends {
-            if let End::Held(finish) = *end {
-                held.push((*index, finish));
-                *end = End::Told;
+        for (index, course) in &mut self.courses {
+            if let End::Held(finish) = course.end {
+                held.push((*index, finish, std::mem::take(&mut course.text)));
+                course.end = End::Told;
             }
         }
-        for (index, mut ended) in held {
+        for (index, mut ended, text) in held {
             let mut parts = Vec::new();
+            if !text.is_empty() {
+                parts.push(Part::Text { text: text.into(), thought: None });
+            }
             let rest = self.pending.split_off(&(index, 0));
             let (own, others) = rest.into_iter().partition::<BTreeMap<_, _>, _>(|((of, _), _)| *of == index);
             self.pending.extend(others);
@@ -200,6 +238,16 @@ impl Answer {
 
     fn break_off(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         self.broken = true;
+        let mut rest = Vec::new();
+        for (index, Course { text, .. }) in std::mem::take(&mut self.courses) {
+            if !text.is_empty() {
+                let parts = vec![Part::Text { text: text.into(), thought: None }];
+                rest.push(candidate(index, parts, None, None));
+            }
+        }
+        if !rest.is_empty() {
+            self.respond(&rest, None, out);
+        }
         let body = error_body(error);
         match self.answering.framing {
             Framing::Sse => {
@@ -229,22 +277,15 @@ impl Machine for Answer {
         }
         let mut candidates = Vec::new();
         for choice in &chunk.choices {
-            let delta = &choice.delta;
-            let mut calls = delta.tool_calls.iter().flatten();
+            let mut calls = choice.delta.tool_calls.iter().flatten();
             if !self.take_up(choice.index) || !calls.all(|piece| self.keep(choice.index, piece)) {
                 self.pending.clear();
                 self.break_off(&ApiError::stream_interrupted(), out);
                 return;
             }
-            let mut parts = Vec::new();
-            let thoughts = delta.reasoning.as_deref().filter(|_| self.answering.include_thoughts);
-            texts(thoughts, delta.content.as_deref(), &mut parts);
-            let logprobs = logprobs::result(choice.logprobs.as_ref());
-            if !parts.is_empty() || logprobs.is_some() {
-                candidates.push(candidate(choice.index, parts, None, logprobs));
-            }
-            if let (Some(reason), Some(end @ End::Open)) =
-                (choice.finish_reason.as_deref(), self.ends.get_mut(&choice.index))
+            candidates.extend(self.say(choice));
+            if let (Some(reason), Some(Course { end: end @ End::Open, .. })) =
+                (choice.finish_reason.as_deref(), self.courses.get_mut(&choice.index))
             {
                 *end = End::Held(finish(reason));
             }
@@ -263,8 +304,8 @@ impl Machine for Answer {
         if self.broken {
             return;
         }
-        for end in self.ends.values_mut().filter(|end| **end == End::Open) {
-            *end = End::Held(("STOP", None));
+        for course in self.courses.values_mut().filter(|course| course.end == End::Open) {
+            course.end = End::Held(("STOP", None));
         }
         self.tell(out);
         self.close(out);

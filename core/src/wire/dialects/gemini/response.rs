@@ -4,6 +4,7 @@ use super::logprobs::LogprobsResult;
 use crate::wire::dialects::chat::Used;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,12 +42,18 @@ struct Content<'a> {
 #[serde(untagged)]
 pub(super) enum Part<'a> {
     Text {
-        text: &'a str,
+        text: Cow<'a, str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         thought: Option<bool>,
     },
     #[serde(rename_all = "camelCase")]
     Call { function_call: FunctionCall },
+}
+
+impl Part<'_> {
+    pub(super) fn is_thought(&self) -> bool {
+        matches!(self, Self::Text { thought: Some(true), .. })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -124,10 +131,10 @@ pub(super) fn calls<'a>(pending: Vec<Pending>, parts: &mut Vec<Part<'a>>, finish
 
 pub(super) fn texts<'a>(thoughts: Option<&'a str>, text: Option<&'a str>, parts: &mut Vec<Part<'a>>) {
     if let Some(text) = thoughts.filter(|text| !text.is_empty()) {
-        parts.push(Part::Text { text, thought: Some(true) });
+        parts.push(Part::Text { text: text.into(), thought: Some(true) });
     }
     if let Some(text) = text.filter(|text| !text.is_empty()) {
-        parts.push(Part::Text { text, thought: None });
+        parts.push(Part::Text { text: text.into(), thought: None });
     }
 }
 
@@ -139,7 +146,7 @@ pub(super) fn candidate(
 ) -> Candidate<'_> {
     // Google's clients leave an answer out of their history when one of its pieces has no parts.
     if parts.is_empty() && matches!(finish, Some(("STOP" | "MAX_TOKENS", _))) {
-        parts.push(Part::Text { text: "", thought: None });
+        parts.push(Part::Text { text: "".into(), thought: None });
     }
     Candidate {
         content: Content { parts, role: "model" },
