@@ -58,15 +58,16 @@ const answerOf = ({ response, text, reasoningText, toolCalls, finishReason, usag
   id: response.headers?.['inference-id'] ?? response.id, text, reasoning: reasoningText ?? '',
   toolCalls: toolCalls.map(({ toolCallId, toolName, input }) => ({ id: toolCallId, name: toolName, arguments: input })),
   finish: finishReason.replace('-', '_'),
-  usage: { prompt: usage.inputTokens, completion: usage.outputTokens, total: usage.totalTokens, reasoning: usage.outputTokenDetails?.reasoningTokens },
+  usage: { prompt: usage.inputTokens, completion: usage.outputTokens, total: usage.totalTokens, reasoning: usage.outputTokenDetails?.reasoningTokens ?? 0 },
   pieces,
 });
 
 function shown(error) {
   // After its last retry it wraps what it met.
   const cause = RetryError.isInstance(error) ? error.lastError : error;
-  if (!APICallError.isInstance(cause)) return { class: cause.name, message: cause.message };
+  if (!APICallError.isInstance(cause)) return { class: cause.name ?? 'no class', message: cause.message };
+  const code = cause.data?.code ?? cause.data?.error?.code;
   return {
-    class: 'APICallError', status: cause.statusCode, message: cause.message, code: cause.data?.code ?? cause.data?.error?.code, retryAfter: cause.responseHeaders?.['retry-after'],
+    class: 'APICallError', status: cause.statusCode, message: cause.message, code: typeof code === 'string' ? code : undefined, retryAfter: cause.responseHeaders?.['retry-after'],
   };
 }
