@@ -154,6 +154,19 @@ fn data<'a>(method: &str, path: &'a str) -> Target<'a> {
     }
 }
 
+/// The dialect in which what is no call at all is refused.
+#[must_use]
+pub fn dialect_of(path: &str) -> Dialect {
+    let bare = path.trim_start_matches('/');
+    let of_v1 = bare.strip_prefix("v1/").unwrap_or(bare);
+    match of_v1.split('/').next() {
+        Some("v1beta") => Dialect::Gemini,
+        Some("messages") => Dialect::Messages,
+        Some("models") if of_v1.contains(':') => Dialect::Gemini,
+        _ => Dialect::Chat,
+    }
+}
+
 /// The addresses of one-balance: `/api/compat/…` and, for each provider there is, `/api/{provider}/…`.
 fn predecessor<'a>(method: &str, path: &'a str) -> Option<Target<'a>> {
     let (first, rest) = path.strip_prefix("/api/")?.split_once('/')?;
@@ -191,11 +204,7 @@ mod tests {
             "/v1/v1/chat/completions",
             "//v1/chat/completions/",
         ] {
-            assert_eq!(
-                lookup("POST", path),
-                (Side::Data, Target::Complete(Speech::Chat)),
-                "{path}"
-            );
+            assert_eq!(lookup("POST", path), (Side::Data, Target::Complete(Speech::Chat)), "{path}");
             assert_eq!(lookup("OPTIONS", path), (Side::Data, Target::Preflight), "{path}");
         }
     }
@@ -238,8 +247,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_by_its_path_is_refused_in_the_dialect_of_the_path() {
+        assert_eq!(dialect_of("/v1/messages/batches"), Dialect::Messages);
+        assert_eq!(dialect_of("/v1beta/cachedContents"), Dialect::Gemini);
+        assert_eq!(dialect_of("/v1/models/m:embedContent"), Dialect::Gemini);
+        assert_eq!(dialect_of("/v1/embeddings"), Dialect::Chat);
+    }
+
+    #[test]
     fn what_is_not_offered_is_told_apart_from_what_is_nothing() {
-        for path in ["/v1/embeddings", "/v1/images/generations", "/embeddings", "/v1/responses/resp_1", "/v1/messages/batches"] {
+        for path in [
+            "/v1/embeddings",
+            "/v1/images/generations",
+            "/embeddings",
+            "/v1/responses/resp_1",
+            "/v1/messages/batches",
+        ] {
             assert_eq!(lookup("POST", path), (Side::Data, Target::NotOffered), "{path}");
         }
         assert_eq!(lookup("POST", "/v1/nothing"), (Side::Data, Target::Nothing));

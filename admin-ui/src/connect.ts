@@ -11,8 +11,6 @@ export type Block = {
 };
 /** One input of a tool that is set up by hand. */
 export type Entry = { name: 'provider' | 'base' | 'url' | 'key' | 'model'; value: string };
-/** An API that a tool needs and that the Worker does not speak yet. */
-export type Lacking = 'messages' | 'responses';
 export type Guide = {
   id: string;
   name: string;
@@ -21,12 +19,11 @@ export type Guide = {
   words?: string;
   blocks: Block[];
   entries?: (given: Given) => Entry[];
-  lacking?: Lacking;
 };
 
 /** Base URL for clients that speak OpenAI's API. */
 export const openaiBase = (origin: string) => `${origin}/v1`;
-/** Base URL for the Cerebras SDKs, which add `/v1` themselves. */
+/** Base URL for the Cerebras SDKs, and those of Anthropic and Google, which add `/v1` or `/v1beta` themselves. */
 export const cerebrasBase = (origin: string) => origin;
 /** What stands for a token that is not at hand. */
 export const TOKEN_PLACEHOLDER = 'rk-…';
@@ -142,6 +139,46 @@ console.log(answer.choices[0].message.content);`,
     ],
   },
   {
+    id: 'anthropic',
+    name: 'Anthropic SDK (Python)',
+    group: 'code',
+    words: 'claude messages',
+    blocks: [
+      install('pip install anthropic'),
+      {
+        what: 'code',
+        kind: 'python',
+        lines: ({ origin, token, model }) => `from anthropic import Anthropic
+
+client = Anthropic(base_url=${q(origin)}, api_key=${q(token)})
+answer = client.messages.create(
+    model=${q(model)},
+    max_tokens=1024,
+    messages=[{"role": "user", "content": "Hello"}],
+)
+print(answer.content[-1].text)`,
+      },
+    ],
+  },
+  {
+    id: 'genai',
+    name: 'Google Gen AI SDK (Python)',
+    group: 'code',
+    words: 'gemini google',
+    blocks: [
+      install('pip install google-genai'),
+      {
+        what: 'code',
+        kind: 'python',
+        lines: ({ origin, token, model }) => `from google import genai
+
+client = genai.Client(api_key=${q(token)}, http_options={"base_url": ${q(origin)}})
+answer = client.models.generate_content(model=${q(model)}, contents="Hello")
+print(answer.text)`,
+      },
+    ],
+  },
+  {
     id: 'ai-sdk',
     name: 'Vercel AI SDK',
     group: 'code',
@@ -242,7 +279,6 @@ CEREBRAS_API_KEY=${env(token)}`,
     name: 'Claude Code',
     group: 'agents',
     words: 'anthropic messages',
-    lacking: 'messages',
     blocks: [
       {
         what: 'environment',
@@ -261,7 +297,6 @@ claude`,
     name: 'Codex CLI',
     group: 'agents',
     words: 'openai responses',
-    lacking: 'responses',
     blocks: [
       {
         what: { file: '~/.codex/config.toml' },
@@ -276,6 +311,22 @@ env_key = "RONDO_TOKEN"
 wire_api = "responses"`,
       },
       { what: 'run', kind: 'shell', lines: ({ token }) => `export RONDO_TOKEN=${env(token)}\ncodex` },
+    ],
+  },
+  {
+    id: 'gemini-cli',
+    name: 'Gemini CLI',
+    group: 'agents',
+    words: 'google',
+    blocks: [
+      { what: { file: '~/.gemini/settings.json' }, kind: 'json', lines: () => json({ security: { auth: { selectedType: 'gemini-api-key' } } }) },
+      {
+        what: 'run',
+        kind: 'shell',
+        lines: ({ origin, token, model }) => `export GOOGLE_GEMINI_BASE_URL=${env(origin)}
+export GEMINI_API_KEY=${env(token)}
+gemini --model ${sh(model)}`,
+      },
     ],
   },
   {

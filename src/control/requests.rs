@@ -11,8 +11,8 @@ use rondo_core::config::FieldError;
 use rondo_core::config::list::number;
 use rondo_core::limits::input::{MODEL_ID_BYTES, RECENT_ROWS_MAX, ROW_ID_BYTES};
 use rondo_core::pool::protocol::AttemptEnd;
-use rondo_core::wire::dialects::Note;
 use rondo_core::pool::stories::{Ended, Filter, Story, Tried};
+use rondo_core::wire::dialects::Note;
 use serde_json::{Value, json};
 
 /// Requests of an answer when no number is asked for.

@@ -178,7 +178,37 @@ impl Pump {
     }
 }
 
+/// Writes to a stream chunk by chunk; as long as it is there nobody else can.
+pub struct Writer {
+    raw: RawWriter,
+}
+
+impl Writer {
+    /// Begins to write a chunk; what that comes to is told when the reader has taken it, or is gone.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub fn begin(&self, bytes: &[u8]) -> Result<Outcome, Lost> {
+        Ok(Outcome::of(&self.raw.js_write(&Uint8Array::from(bytes))?))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It only fails for a stream that is broken anyway.
+        let _ = self.raw.release_lock();
+    }
+}
+
 impl Sink {
+    /// A writer for many chunks.
+    ///
+    /// # Errors
+    /// When the stream is locked.
+    pub fn writer(&self) -> Result<Writer, Lost> {
+        Ok(Writer { raw: self.get_writer()? })
+    }
+
     /// Queues a chunk in front of whatever is piped later. It is not waited for: a client that is gone is
     /// noticed by the pipe.
     ///

@@ -87,9 +87,7 @@ pub async fn document(
             .within(timeouts.headers_whole_ms, answer.whole())
             .await
             .map(|whole| whole.map(Collected::Whole)),
-        (_, Some(source)) => {
-            watch.within(timeouts.headers_whole_ms, collect(&source, held)).await
-        }
+        (_, Some(source)) => watch.within(timeouts.headers_whole_ms, collect(&source, held)).await,
     };
     let (bytes, more) = match collected {
         Some(Ok(Collected::Whole(bytes))) => (bytes, None),

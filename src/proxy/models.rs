@@ -19,16 +19,20 @@ pub async fn models(
     dialect: Dialect,
     id: Option<&str>,
 ) -> web_sys::Response {
+    let credentials = credentials_of(request);
+    let dialect = spoken(dialect, &credentials);
     let about = About { dialect, ..about(request).0 };
     let key = (dialect == Dialect::Gemini).then(|| Address::parse(&request.url())).flatten();
     let key = key.and_then(|address| address.query().into_iter().find(|(name, _)| name == "key"));
-    let credentials = with_query(credentials_of(request), key.map(|(_, value)| value));
+    let credentials = with_query(credentials, key.map(|(_, value)| value));
     let client = match authenticate(env, &credentials, false).await {
         Ok(client) => client,
         Err(error) => return answer::error(&error, &about),
     };
     let id = id.map(decoded);
-    let id = id.as_deref().map(|id| id.strip_prefix("models/").filter(|_| dialect == Dialect::Gemini).unwrap_or(id));
+    let id = id
+        .as_deref()
+        .map(|id| id.strip_prefix("models/").filter(|_| dialect == Dialect::Gemini).unwrap_or(id));
     let body = match (id, dialect) {
         (None, Dialect::Gemini) => {
             let names = names(&client);
@@ -43,6 +47,14 @@ pub async fn models(
     match body {
         Some(body) => data(200, Some("application/json"), &about, &[], &Body::Bytes(&body)),
         None => answer::error(&ApiError::model_not_found(id.unwrap_or_default()), &about),
+    }
+}
+
+/// Google's clients use `/v1` as others do; that they alone send their key in this header tells them apart.
+fn spoken(dialect: Dialect, credentials: &[Option<String>; 4]) -> Dialect {
+    match credentials {
+        [None, None, None, Some(_)] => Dialect::Gemini,
+        _ => dialect,
     }
 }
 

@@ -1,13 +1,14 @@
 //! What anyone may call: preflights, health, the SDKs' warming call, and what is no path at all.
 
 use super::answer;
-use super::request::about;
+use super::request;
 use super::state;
 use crate::platform::coordinator::{Call, call};
 use crate::platform::env;
 use crate::platform::incoming::Incoming;
 use crate::platform::race::Watch;
 use crate::platform::respond::{About, Body, data, plain};
+use crate::routes;
 use rondo_core::wire::errors::ApiError;
 use serde_json::{Value, json};
 
@@ -18,6 +19,12 @@ const PREFLIGHT_KEPT_S: &str = "86400";
 /// The longest list of asked headers that is echoed.
 const ASKED_HEADERS_BYTES: usize = 4_096;
 
+/// What an answer says, in the dialect of the path.
+fn about(request: &Incoming) -> (About, Option<u64>) {
+    let (about, deadline) = request::about(request);
+    (About { dialect: routes::dialect_of(routes::path_of(&request.url())), ..about }, deadline)
+}
+
 /// Answers a preflight without a token. The asked headers are echoed by name, as `*` does not cover
 /// `authorization`.
 pub fn preflight(request: &Incoming) -> web_sys::Response {
@@ -25,7 +32,9 @@ pub fn preflight(request: &Incoming) -> web_sys::Response {
         names.len() <= ASKED_HEADERS_BYTES
             && names.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
     });
-    let asked = asked.as_deref().unwrap_or("authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta");
+    let asked = asked.as_deref().unwrap_or(
+        "authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta",
+    );
     plain(
         204,
         &[

@@ -6,7 +6,9 @@ use js_sys::Uint8Array;
 use rondo_core::limits::request::BODY_BYTES;
 use rondo_core::pool::providers::PROVIDERS;
 use rondo_core::wire::cleanup::{clean, strict_schema_fault, strict_schema_refusal};
-use rondo_core::wire::dialects::{Answering, Notes, Seed, Speech, Translated, too_many_parts, without_provider};
+use rondo_core::wire::dialects::{
+    Answering, Notes, Seed, Speech, Translated, too_many_parts, too_many_parts_refusal, without_provider,
+};
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::json::{Scan, fingerprint, scan};
 use rondo_core::wire::usage::estimate_prompt;
@@ -72,7 +74,7 @@ pub async fn read(
         return Ok((if *speech == Speech::Compat { body.without_provider()? } else { body }, None));
     }
     if too_many_parts(&copy) {
-        return Err(ApiError::too_many_parts());
+        return Err(too_many_parts_refusal());
     }
     let Some(Translated { body, answering, notes }) = speech.translate(&copy, seed)? else {
         return Err(ApiError::internal());

@@ -10,10 +10,12 @@ use crate::platform::streams::Channel;
 use crate::platform::time;
 use crate::platform::url::{Address, decoded};
 use rondo_core::wire::dialects::{
-    Answering, Dialect, Seed, Speech, error_body, gemini, messages, too_many_parts,
+    Answering, Dialect, Seed, Speech, error_body, gemini, messages, too_many_parts, too_many_parts_refusal,
 };
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::headers::{REQUEST_HEADERS, can_pass, deadline_ms, request_id};
+use rondo_core::wire::json::scan;
+use rondo_core::wire::usage::estimate_prompt;
 
 thread_local! {
     static CREDENTIALS: Names<4> = const { Names::new(CREDENTIAL_HEADERS) };
@@ -95,7 +97,14 @@ pub async fn gemini(
 /// Serves `POST /v1/messages/count_tokens`.
 pub async fn count_tokens(request: &Incoming, env: &worker::Env) -> web_sys::Response {
     let about = About { dialect: Dialect::Messages, ..about(request).0 };
-    count(request, env, about, None, messages::count_tokens).await
+    count(request, env, about, None, count_messages).await
+}
+
+fn count_messages(body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let seed = Seed { now_s: 0, entropy: [0; 16] };
+    let body = messages::count(body, seed)?.body;
+    let scan = scan(&body).map_err(ApiError::invalid_body)?;
+    Ok(messages::counted(estimate_prompt(&body, &scan)))
 }
 
 /// Estimates a prompt: nothing is asked of the upstream.
@@ -109,7 +118,7 @@ async fn count(
     let count = async || {
         authenticate(env, &with_query(credentials_of(request), key), false).await?;
         let bytes = read::bytes(request, &BODY.with(|names| request.headers(names))).await?.to_vec();
-        if too_many_parts(&bytes) { Err(ApiError::too_many_parts()) } else { counted(&bytes) }
+        if too_many_parts(&bytes) { Err(too_many_parts_refusal()) } else { counted(&bytes) }
     };
     match count().await {
         Ok(body) => respond::data(200, Some(JSON), &about, &[], &respond::Body::Bytes(&body)),

@@ -6,20 +6,25 @@ use super::gate::{Begun, Meter, Whole};
 use super::settle::{self, Ledger};
 use super::stream::Telling;
 use crate::platform::fetch::Abort;
-use crate::platform::race::{Watch, within};
+use crate::platform::promise::Outcome;
+use crate::platform::race::{First, Watch, race, within};
 use crate::platform::streams::{Channel, Reader, Sink, Source};
 use crate::platform::time;
 use js_sys::Uint8Array;
+use rondo_core::config::Timeouts;
 use rondo_core::limits::grant::RENEW_EVERY_MS;
 use rondo_core::pool::protocol::{AttemptEnd, Fault};
 use rondo_core::wire::dialects::{Answering, Stream};
 use rondo_core::wire::errors::ApiError;
 use rondo_core::wire::usage::Usage;
+use std::future::pending;
 
 /// After so much silence a client is told that somebody is there still, in dialects that have a word for it.
 const PING_MS: u64 = 10_000;
 /// How long the client's taking of the last event is waited for.
 const LAST_MS: u64 = 5_000;
+/// So much of the translated answer may wait for the client to take what was written.
+const AHEAD_BYTES: usize = 64 * 1024;
 /// A read is waited for so long at a time: then the other bounds are looked at.
 const TICK_MS: u64 = 1_000;
 
@@ -71,6 +76,7 @@ pub fn start(
         abort,
         ledger,
         telling,
+        unwritten: Vec::new(),
     };
     context.wait_until(interpreter.run(head));
     Ok(channel.readable)
@@ -100,6 +106,8 @@ struct Interpreter {
     abort: Abort,
     ledger: Ledger,
     telling: Telling,
+    /// Translated, and not written when the time was over.
+    unwritten: Vec<u8>,
 }
 
 impl Interpreter {
@@ -119,44 +127,71 @@ impl Interpreter {
     }
 
     /// Translates what was read at the gate, then whatever comes. Renews the grant, and stops what is silent or too
-    /// long.
+    /// long. What is translated while a write is under way goes with the next one: a busy isolate writes less often.
     async fn relay(&mut self, head: Vec<Uint8Array>) -> Ended {
+        let Ok(writer) = self.sink.writer() else { return Ended::Left };
         let began = time::now_ms();
         let (mut heard, mut told, mut renewed) = (began, began, began);
         let mut out = Vec::new();
+        let mut writing: Option<Outcome> = None;
+        let mut ended = None;
         for chunk in head {
             self.stream.feed(&chunk.to_vec(), &mut out);
         }
         loop {
-            if !out.is_empty() {
-                // A client that takes nothing for as long as an upstream may be silent is gone.
-                match within(self.telling.timeouts.silence_ms, self.sink.write(&out)).await {
-                    Some(Ok(())) => {}
-                    Some(Err(_)) | None => return Ended::Left,
-                }
+            if writing.is_none() && !out.is_empty() {
+                let Ok(begun) = writer.begin(&out) else { return Ended::Left };
+                writing = Some(begun);
                 out.clear();
                 told = time::now_ms();
             }
-            let read = self.watch.within(TICK_MS, self.reader.read()).await;
+            if let (None, Some(ended)) = (&writing, ended) {
+                return ended;
+            }
+            let written = async {
+                match &mut writing {
+                    Some(outcome) => outcome.await.is_ok(),
+                    None => pending().await,
+                }
+            };
+            // A client that takes its time holds the upstream back.
+            let reading = ended.is_none() && out.len() < AHEAD_BYTES;
+            let read = async {
+                match reading {
+                    true => self.reader.read().await,
+                    false => pending().await,
+                }
+            };
+            let first = self.watch.within(TICK_MS, race(written, read)).await;
             let now = time::now_ms();
-            match read {
-                Some(Ok(Some(chunk))) => {
+            match first {
+                Some(First::Left(true)) => {
+                    writing = None;
+                    told = now;
+                }
+                Some(First::Left(false)) => return Ended::Left,
+                Some(First::Right(Ok(Some(chunk)))) => {
                     heard = now;
                     let bytes = chunk.to_vec();
                     self.meter.feed(&bytes);
                     self.stream.feed(&bytes, &mut out);
                 }
-                Some(Ok(None)) => return Ended::Whole,
-                Some(Err(_)) => return Ended::Lost,
-                None if now.saturating_sub(told) >= PING_MS => {
+                Some(First::Right(Ok(None))) => ended = Some(Ended::Whole),
+                Some(First::Right(Err(_))) => ended = Some(Ended::Lost),
+                None if writing.is_none() && now.saturating_sub(told) >= PING_MS => {
                     told = now;
                     self.stream.ping(&mut out);
                 }
                 None => {}
             }
-            if now.saturating_sub(heard) >= self.telling.timeouts.silence_ms
-                || now.saturating_sub(self.telling.story.started) >= self.telling.timeouts.total_ms
-            {
+            let Timeouts { silence_ms, total_ms, .. } = self.telling.timeouts;
+            // A client that takes nothing for as long as an upstream may be silent is gone.
+            if writing.is_some() && now.saturating_sub(told) >= silence_ms {
+                return Ended::Left;
+            }
+            let silent = reading && ended.is_none() && now.saturating_sub(heard) >= silence_ms;
+            if silent || now.saturating_sub(self.telling.story.started) >= total_ms {
+                self.unwritten = out;
                 return Ended::TimedOut;
             }
             if now.saturating_sub(renewed) >= RENEW_EVERY_MS {
@@ -175,7 +210,7 @@ impl Interpreter {
             self.abort.abort();
         }
         let fault = if ended == Ended::TimedOut { Fault::Timeout } else { Fault::Lost };
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.unwritten);
         if ended != Ended::Left {
             let error = match fault {
                 Fault::Timeout => ApiError::upstream_timeout(),

@@ -119,6 +119,8 @@ export function story(n, changes = {}) {
     duration_ms: wait + sent + 14,
     first_event_ms: failed || kind === 8 ? null : wait + sent - (attempts.at(-1)?.duration_ms ?? 0) + 160,
     attempts: kind === 8 ? [] : attempts,
+    dialect: kind === 5 ? 'messages' : 'chat',
+    notes: kind === 5 ? [{ path: 'metadata', what: 'dropped' }, { path: 'messages.2.content.0.cache_control', what: 'dropped' }, { path: 'thinking', what: 'translated' }] : [],
     ...changes,
   };
 }

@@ -124,6 +124,9 @@ describe('the page Requests', () => {
     const { page, close } = await over({}, '#/requests?id=req-00005');
     const dialog = page.getByRole('dialog', { name: 'One request' });
     await dialog.getByText('gpt-4o').first().waitFor();
+    const text = await dialog.textContent();
+    for (const part of ['Anthropic Messages', 'Changed on its way', 'messages.2.content.0.cache_control', 'left out', 'said in the upstream’s words']) assert.ok(text.includes(part), part);
+    await picture(page, 'requests-notes');
     await page.getByRole('button', { name: 'Close' }).click();
     await dialog.waitFor({ state: 'detached' });
     await page.evaluate(() => { location.hash = '#/requests?id=nobody'; });

@@ -176,12 +176,6 @@ impl ApiError {
         Self::new(404, "invalid_request_error", "not_offered", message).final_answer()
     }
 
-    /// 400: a body of so many parts that reading it would take the memory of all other requests.
-    pub fn too_many_parts() -> Self {
-        let message = "The request has too many parts. Join its texts, or send fewer messages.";
-        Self::new(400, "invalid_request_error", "too_many_parts", message).final_answer()
-    }
-
     /// 404: no pool and no upstream model has this name.
     pub fn model_not_found(model: &str) -> Self {
         let message =

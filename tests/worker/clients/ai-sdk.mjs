@@ -1,17 +1,21 @@
-// The AI SDK with its provider for Cerebras, in the terms of stainless.mjs.
-import { createCerebras } from '@ai-sdk/cerebras';
+// The AI SDK with one of its providers, in the terms of stainless.mjs.
 import { APICallError, generateText, jsonSchema, RetryError, stepCountIs, streamText, tool } from 'ai';
 
-/** @returns {{chat: (task: import('./stainless.mjs').Task) => Promise<import('./stainless.mjs').Outcome>}} */
-export function aiSdkClient() {
+/**
+ * @param {string} name of the provider, as its options are called
+ * @param {Function} create the provider's
+ * @param {object} [always] options of the provider for every call
+ * @returns {{chat: (task: import('./stainless.mjs').Task) => Promise<import('./stainless.mjs').Outcome>}}
+ */
+export function aiSdkClient(name, create, always = {}) {
   async function chat(task) {
     const { base, token, headers, maxRetries, params, unknown, toolResult } = task;
-    const cerebras = createCerebras({ baseURL: base, apiKey: token, headers });
+    const provider = create({ baseURL: base, apiKey: token, headers });
     const { model, messages, temperature, tools } = params;
     const options = {
-      model: cerebras(model), messages, temperature,
+      model: provider(model), messages, temperature,
       ...(maxRetries !== undefined && { maxRetries }),
-      ...(unknown && { providerOptions: { cerebras: unknown } }),
+      providerOptions: { [name]: { ...always, ...unknown } },
       ...(tools && { tools: Object.fromEntries(tools.map(toolOf(toolResult))), stopWhen: stepCountIs(2) }),
     };
     const seen = { text: '' };
@@ -50,19 +54,20 @@ const toolOf = (result) => ({ function: { name, description, parameters } }) => 
   tool({ description, inputSchema: jsonSchema(parameters), ...(result !== undefined && { execute: async () => result }) }),
 ];
 
-const answerOf = ({ response, text, reasoningText, toolCalls, rawFinishReason, finishReason, usage }, pieces) => ({
-  id: response.id, text, reasoning: reasoningText ?? '',
+const answerOf = ({ response, text, reasoningText, toolCalls, finishReason, usage }, pieces) => ({
+  id: response.headers?.['inference-id'] ?? response.id, text, reasoning: reasoningText ?? '',
   toolCalls: toolCalls.map(({ toolCallId, toolName, input }) => ({ id: toolCallId, name: toolName, arguments: input })),
-  finish: rawFinishReason ?? finishReason.replace('-', '_'),
-  usage: { prompt: usage.inputTokens, completion: usage.outputTokens, total: usage.totalTokens, reasoning: usage.outputTokenDetails?.reasoningTokens },
+  finish: finishReason.replace('-', '_'),
+  usage: { prompt: usage.inputTokens, completion: usage.outputTokens, total: usage.totalTokens, reasoning: usage.outputTokenDetails?.reasoningTokens ?? 0 },
   pieces,
 });
 
 function shown(error) {
   // After its last retry it wraps what it met.
   const cause = RetryError.isInstance(error) ? error.lastError : error;
-  if (!APICallError.isInstance(cause)) return { class: cause.name, message: cause.message };
+  if (!APICallError.isInstance(cause)) return { class: cause.name ?? 'no class', message: cause.message };
+  const code = cause.data?.code ?? cause.data?.error?.code;
   return {
-    class: 'APICallError', status: cause.statusCode, message: cause.message, code: cause.data?.code, retryAfter: cause.responseHeaders?.['retry-after'],
+    class: 'APICallError', status: cause.statusCode, message: cause.message, code: typeof code === 'string' ? code : undefined, retryAfter: cause.responseHeaders?.['retry-after'],
   };
 }

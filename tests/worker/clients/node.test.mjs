@@ -1,4 +1,5 @@
 // The official clients for Node against the built Worker, unchanged: only their base URL and API key are set.
+import { createCerebras } from '@ai-sdk/cerebras';
 import Cerebras from '@cerebras/cerebras_cloud_sdk';
 import OpenAI from 'openai';
 import assert from 'node:assert/strict';
@@ -63,7 +64,7 @@ describeClient({
   name: 'AI SDK for Cerebras',
   bases: ['/v1'],
   blindToShouldRetry: true,
-  driver: aiSdkClient(),
+  driver: aiSdkClient('cerebras', createCerebras),
   // One class for every status.
   classes: { 400: 'APICallError', 401: 'APICallError', 404: 'APICallError', 429: 'APICallError', 500: 'APICallError', midStream: 'AI_TypeValidationError' },
 }, () => pool);

@@ -1,20 +1,21 @@
-// The Python clients: one process of stainless.py each, a line for each task.
+// The Python clients: one process of stainless.py (or of a script like it) each, a line for each task.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const TASK_LIMIT_MS = 30_000;
-const SCRIPT = fileURLToPath(new URL('./stainless.py', import.meta.url));
+const SCRIPT = new URL('./stainless.py', import.meta.url);
 
 /**
  * @param {string} python that has the packages
- * @param {'openai' | 'cerebras'} name
+ * @param {string} name of the client, as the script calls it
+ * @param {URL} [script]
  * @returns {{chat: Function, models: Function, version: Promise<string>, stop: () => Promise<void>}}
  */
-export function pythonClient(python, name) {
+export function pythonClient(python, name, script = SCRIPT) {
   // Nothing of the surroundings: a proxy or an address set there would be a changed client.
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' };
-  const child = spawn(python, [SCRIPT, name], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(python, [fileURLToPath(script), name], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   const waiting = [];
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {

@@ -9,7 +9,7 @@ import { href, route, setParams } from '../../router.ts';
 import { store, stored } from '../../stored.ts';
 import { common } from '../../texts/common.ts';
 import { firstModel, type Models, type Paged, type Token } from '../../types.ts';
-import { Badge, Button, ButtonLink, Card, Code, Copy, Failed, Field, Icon, Notice, Page, Select, Skeleton } from '../../ui/index.ts';
+import { Button, ButtonLink, Card, Code, Copy, Failed, Field, Notice, Page, Select, Skeleton } from '../../ui/index.ts';
 import { texts } from './texts.ts';
 
 const KEPT = 'connect.tool';
@@ -61,8 +61,7 @@ function GuideView({ guide, given }: { guide: Guide; given: Given }) {
   const name = t.names[guide.id] ?? guide.name;
   return (
     <section class="card connect-guide" aria-labelledby="connect-guide-name">
-      <header><h2 id="connect-guide-name">{name}</h2>{guide.lacking && <Badge tone="wait">{t.notYet}</Badge>}</header>
-      {guide.lacking && <Notice tone="warn">{t.lacking[guide.lacking]}</Notice>}
+      <header><h2 id="connect-guide-name">{name}</h2></header>
       {guide.entries && (
         <dl class="pairs">
           {guide.entries(given).map(({ name, value }) => (
@@ -126,11 +125,10 @@ export default function Connect() {
               <div key={group}>
                 <h3 class="connect-group">{t.groups[group]}</h3>
                 <ul>
-                  {own.map(({ id, name, lacking }) => (
+                  {own.map(({ id, name }) => (
                     <li key={id}>
                       <button type="button" aria-current={id === guide?.id ? 'true' : undefined} onClick={() => choose(id)}>
                         {t.names[id] ?? name}
-                        {lacking && <span class="connect-later"><Icon name="wait" size={14} /><span class="unseen">{t.notYet}</span></span>}
                       </button>
                     </li>
                   ))}
@@ -143,7 +141,7 @@ export default function Connect() {
         {guide && (
           <div class="connect-shown">
             <div class="connect-pick">
-              <Select label={t.tool} value={guide.id} options={guides.map(({ id, name, lacking }) => ({ value: id, label: lacking ? `${name} (${t.notYet})` : (t.names[id] ?? name) }))} onValue={choose} />
+              <Select label={t.tool} value={guide.id} options={guides.map(({ id, name }) => ({ value: id, label: t.names[id] ?? name }))} onValue={choose} />
             </div>
             <GuideView key={guide.id} guide={guide} given={given} />
           </div>

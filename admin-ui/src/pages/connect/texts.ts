@@ -1,4 +1,4 @@
-import type { Entry, Guide, Lacking } from '../../connect.ts';
+import type { Entry, Guide } from '../../connect.ts';
 import { bind } from '../../i18n.ts';
 
 const en = {
@@ -30,20 +30,18 @@ const en = {
   what: { install: 'Install', code: 'Code', run: 'In a terminal', environment: 'Environment variables' },
   linesOf: (what: string, tool: string) => `${what}: ${tool}`,
   entries: { provider: 'API provider', base: 'Base URL', url: 'API address', key: 'API key', model: 'Model' } as Record<Entry['name'], string>,
-  notYet: 'Not yet',
-  lacking: {
-    messages: 'Not yet: Claude Code speaks the Anthropic Messages API (/v1/messages), and Rondo does not answer there in this version. These lines are what it will need; today they end in 404.',
-    responses: 'Not yet: Codex CLI speaks only the OpenAI Responses API (/v1/responses), and Rondo does not answer there in this version. These lines are what it will need; today they end in 404.',
-  } as Record<Lacking, string>,
   notes: {
-    'openai-python': 'Only chat.completions and models: the Responses API (client.responses) is not there yet.',
-    'openai-js': 'Only chat.completions and models: the Responses API (client.responses) is not there yet.',
+    'openai-python': 'client.responses works as well, without stored state: store=True and previous_response_id are refused.',
+    'openai-js': 'client.responses works as well, without stored state: store: true and previous_response_id are refused.',
     'cerebras-python': 'Without /v1: this SDK adds it. CEREBRAS_BASE_URL and CEREBRAS_API_KEY in the environment work as well.',
     'cerebras-js': 'Without /v1: this SDK adds it. CEREBRAS_BASE_URL and CEREBRAS_API_KEY in the environment work as well.',
-    'ai-sdk': '@ai-sdk/cerebras works with the same base URL. Not @ai-sdk/openai as it is: that one calls the Responses API; use its openai.chat(…).',
+    'ai-sdk': '@ai-sdk/cerebras and @ai-sdk/openai work with the same base URL; @ai-sdk/anthropic too, @ai-sdk/google with /v1beta in place of /v1.',
     langchain: 'langchain-cerebras (Python) takes the same base URL. @langchain/cerebras takes CEREBRAS_BASE_URL without /v1 from the environment.',
     litellm: 'The prefix cerebras/ chooses LiteLLM’s adapter; Rondo gets the model without it.',
     env: 'Most tools on the OpenAI or Cerebras SDKs read these. Only the Cerebras address stands without /v1.',
+    anthropic: 'The address stands without /v1: this SDK adds it. The same goes for @anthropic-ai/sdk (baseURL).',
+    genai: 'The address stands without /v1beta: this SDK adds it. The same goes for @google/genai (httpOptions.baseUrl).',
+    'gemini-cli': 'The model can be any name: what Rondo does not know falls to the default pool.',
     'claude-code': 'The address stands without /v1. ANTHROPIC_API_KEY must be empty, else it is sent in place of the token.',
     codex: 'Codex reads config.toml when it starts; the token comes from the environment.',
     opencode: 'In the project’s folder, or as ~/.config/opencode/opencode.json for all of them.',
@@ -82,20 +80,18 @@ const zh: typeof en = {
   what: { install: '安装', code: '代码', run: '在终端中运行', environment: '环境变量' },
   linesOf: (what, tool) => `${what}：${tool}`,
   entries: { provider: 'API 提供商', base: 'Base URL', url: 'API 地址', key: 'API 密钥', model: '模型' },
-  notYet: '暂不支持',
-  lacking: {
-    messages: '暂不支持：Claude Code 使用 Anthropic Messages API（/v1/messages），当前版本的 Rondo 尚未提供该接口。以下是将来所需的配置；目前调用会返回 404。',
-    responses: '暂不支持：Codex CLI 只使用 OpenAI Responses API（/v1/responses），当前版本的 Rondo 尚未提供该接口。以下是将来所需的配置；目前调用会返回 404。',
-  },
   notes: {
-    'openai-python': '仅支持 chat.completions 和 models；Responses API（client.responses）尚未提供。',
-    'openai-js': '仅支持 chat.completions 和 models；Responses API（client.responses）尚未提供。',
+    'openai-python': '也支持 client.responses，但不保存状态：store=True 和 previous_response_id 会被拒绝。',
+    'openai-js': '也支持 client.responses，但不保存状态：store: true 和 previous_response_id 会被拒绝。',
     'cerebras-python': '地址不带 /v1，SDK 会自行添加。也可以使用环境变量 CEREBRAS_BASE_URL 和 CEREBRAS_API_KEY。',
     'cerebras-js': '地址不带 /v1，SDK 会自行添加。也可以使用环境变量 CEREBRAS_BASE_URL 和 CEREBRAS_API_KEY。',
-    'ai-sdk': '@ai-sdk/cerebras 可使用相同的地址。不要直接使用 @ai-sdk/openai：它默认调用 Responses API；请改用 openai.chat(…)。',
+    'ai-sdk': '@ai-sdk/cerebras 和 @ai-sdk/openai 可使用相同的地址；@ai-sdk/anthropic 也可以；@ai-sdk/google 请将 /v1 换成 /v1beta。',
     langchain: 'langchain-cerebras（Python）使用相同的地址。@langchain/cerebras 从环境变量 CEREBRAS_BASE_URL 读取不带 /v1 的地址。',
     litellm: '前缀 cerebras/ 用于选择 LiteLLM 的适配器；发给 Rondo 的模型名不含此前缀。',
     env: '基于 OpenAI 或 Cerebras SDK 的多数工具会读取这些变量。只有 Cerebras 的地址不带 /v1。',
+    anthropic: '地址不带 /v1，SDK 会自行添加。@anthropic-ai/sdk 同理（baseURL）。',
+    genai: '地址不带 /v1beta，SDK 会自行添加。@google/genai 同理（httpOptions.baseUrl）。',
+    'gemini-cli': '模型名可任意填写：Rondo 不认识的名称会使用默认模型池。',
     'claude-code': '地址不带 /v1。ANTHROPIC_API_KEY 必须为空，否则会代替令牌被发送。',
     codex: 'Codex 启动时读取 config.toml；令牌来自环境变量。',
     opencode: '放在项目文件夹中；若要用于所有项目，请保存为 ~/.config/opencode/opencode.json。',

@@ -114,4 +114,8 @@ fn odd_effort(value: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod throughput;

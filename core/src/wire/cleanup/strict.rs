@@ -1,12 +1,15 @@
 //! Features of JSON Schema that the upstream's strict decoding refuses (`docs/upstream.md`, section 1; its version 2,
 //! since July 2026). Known before anything is sent, they cost no key a request, and the client is told where.
 
-use crate::wire::dialects::refused;
+use crate::wire::dialects::{field, refused, too_many_parts};
 use crate::wire::errors::ApiError;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
+/// Bytes of a path at the most.
+const PATH_BYTES: usize = 120;
 /// Refused in strict schemas.
 const REFUSED: [&str; 5] = ["minItems", "maxItems", "pattern", "format", "definitions"];
 
@@ -47,29 +50,38 @@ struct Function {
 }
 
 /// The path of the first thing in a strict schema that the upstream would refuse. Only schemas with `"strict": true`
-/// are looked at; a request without one pays for the search for that.
+/// are looked at; a request without one pays for the search for that. Bodies with too many parts are left for the
+/// upstream to judge.
 #[must_use]
 pub fn strict_schema_fault(body: &[u8]) -> Option<String> {
-    if !may_be_strict(body) {
+    if !may_be_strict(body) || too_many_parts(body) {
         return None;
     }
     let request: Request = serde_json::from_slice(body).ok()?;
     let format = request.response_format.and_then(|format| format.json_schema);
-    if let Some(format) = format.filter(|format| format.strict == Some(true)) {
-        let fault = fault(&format.schema, "response_format.json_schema.schema");
-        if fault.is_some() {
-            return fault;
-        }
+    let format = format.filter(|format| format.strict == Some(true));
+    if let Some(steps) = format.as_ref().and_then(|format| fault(&format.schema)) {
+        return Some(path("response_format.json_schema.schema".into(), &steps));
     }
-    for (n, tool) in request.tools.into_iter().flatten().enumerate() {
-        if let Some(function) = tool.function.filter(|function| function.strict == Some(true)) {
-            let fault = fault(&function.parameters, &format!("tools.{n}.function.parameters"));
-            if fault.is_some() {
-                return fault;
-            }
+    request.tools.into_iter().flatten().enumerate().find_map(|(n, tool)| {
+        let function = tool.function.filter(|function| function.strict == Some(true))?;
+        let steps = fault(&function.parameters)?;
+        Some(path(format!("tools.{n}.function.parameters"), &steps))
+    })
+}
+
+/// A path of what leads there, the last step first. Names that might be anything are not repeated.
+fn path(start: String, steps: &[Cow<'_, str>]) -> String {
+    let mut path = start;
+    for step in steps.iter().rev() {
+        let step = field(step);
+        if path.len() + step.len() >= PATH_BYTES {
+            break;
         }
+        path.push('.');
+        path.push_str(step);
     }
-    None
+    path
 }
 
 /// 400: a strict schema has at `path` what the upstream refuses.
@@ -89,35 +101,45 @@ fn may_be_strict(body: &[u8]) -> bool {
     })
 }
 
-fn fault(schema: &Value, path: &str) -> Option<String> {
+/// The steps to the first fault of a schema, the last first.
+fn fault(schema: &Value) -> Option<Vec<Cow<'_, str>>> {
     let Value::Object(map) = schema else { return None };
     if let Some(name) = REFUSED.iter().find(|name| map.contains_key(**name)) {
-        return Some(format!("{path}.{name}"));
+        return Some(vec![Cow::Borrowed(*name)]);
     }
     let object = map.get("type").is_some_and(is_object) || map.contains_key("properties");
     if object && map.get("additionalProperties") != Some(&Value::Bool(false)) {
-        return Some(format!("{path}.additionalProperties"));
+        return Some(vec!["additionalProperties".into()]);
     }
-    within(map, path)
+    within(map)
 }
 
 fn is_object(kind: &Value) -> bool {
     match kind {
-        Value::Array(kinds) => kinds.iter().any(is_object),
+        Value::Array(kinds) => kinds.iter().any(|kind| kind == "object"),
         kind => kind == "object",
     }
 }
 
 /// The first fault in the schemas directly within this one. Names of properties are no keywords.
-fn within(map: &Map<String, Value>, path: &str) -> Option<String> {
-    map.iter().find_map(|(name, value)| match (name.as_str(), value) {
-        ("properties" | "$defs", Value::Object(named)) => {
-            named.iter().find_map(|(inner, schema)| fault(schema, &format!("{path}.{name}.{inner}")))
-        }
-        ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(list)) => {
-            list.iter().enumerate().find_map(|(n, schema)| fault(schema, &format!("{path}.{name}.{n}")))
-        }
-        ("items" | "not" | "if" | "then" | "else", schema) => fault(schema, &format!("{path}.{name}")),
-        _ => None,
+fn within(map: &Map<String, Value>) -> Option<Vec<Cow<'_, str>>> {
+    map.iter().find_map(|(name, value)| {
+        let mut steps = match (name.as_str(), value) {
+            ("properties" | "$defs", Value::Object(named)) => {
+                named.iter().find_map(|(inner, schema)| behind(fault(schema)?, inner.as_str()))
+            }
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(list)) => {
+                list.iter().enumerate().find_map(|(n, schema)| behind(fault(schema)?, n.to_string()))
+            }
+            ("items" | "not" | "if" | "then" | "else", schema) => fault(schema),
+            _ => None,
+        }?;
+        steps.push(name.as_str().into());
+        Some(steps)
     })
+}
+
+fn behind<'a>(mut steps: Vec<Cow<'a, str>>, step: impl Into<Cow<'a, str>>) -> Option<Vec<Cow<'a, str>>> {
+    steps.push(step.into());
+    Some(steps)
 }

@@ -1,9 +1,8 @@
 use super::*;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// The cleaned body and the noted paths; the body itself if nothing was to be done.
-fn cleaned(body: &str) -> (String, Vec<String>) {
+pub(super) fn cleaned(body: &str) -> (String, Vec<String>) {
     match clean(body.as_bytes()) {
         Some((new, notes)) => {
             let paths = notes.all().iter().map(|note| note.path.clone()).collect();
@@ -218,122 +217,29 @@ fn faults_of_strict_schemas_are_found_by_their_path() {
     assert_eq!(fault(&json!({"messages": [{"content": "\"strict\": true, \"minItems\""}]})), None);
 }
 
-fn value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(json!(null)),
-        any::<bool>().prop_map(Value::from),
-        any::<i32>().prop_map(Value::from),
-        "[a-z\"\\\\é\n]{0,8}".prop_map(Value::from),
-        Just(json!("assistant")),
-        Just(json!(["text"])),
-    ];
-    let name = prop::sample::select(vec![
-        "store",
-        "metadata",
-        "messages",
-        "content",
-        "role",
-        "tools",
-        "function",
-        "functions",
-        "function_call",
-        "tool_calls",
-        "cache_control",
-        "reasoning",
-        "reasoning_content",
-        "effort",
-        "refusal",
-        "x",
-        "maxTokens",
-    ]);
-    leaf.prop_recursive(5, 40, 5, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(name.clone().prop_map(str::to_owned), inner, 0..6)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
-}
-
-/// Whether a field that is left out anywhere is still there.
-fn left(value: &Value) -> bool {
-    let names = ["store", "metadata", "maxTokens", "functions", "function_call", "reasoning"];
-    names.iter().any(|name| value.get(name).is_some())
-        || value["messages"].as_array().into_iter().flatten().any(|message| {
-            ["refusal", "cache_control", "reasoning_content", "function_call"]
-                .iter()
-                .any(|name| message.get(name).is_some())
-        })
-}
-
-proptest! {
-    #[test]
-    fn what_is_cleaned_is_sound_and_needs_no_more_cleaning(value in value(), pretty in any::<bool>()) {
-        let body = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();
-        match clean(&body) {
-            None => prop_assert!(!value.is_object() || !left(&value), "{}", value),
-            Some((new, notes)) => {
-                let new_value: Value = serde_json::from_slice(&new).map_err(|_| TestCaseError::fail(String::from_utf8_lossy(&new).into_owned()))?;
-                prop_assert!(!left(&new_value), "{} of {}", new_value, value);
-                prop_assert!(!notes.all().is_empty());
-                prop_assert_eq!(clean(&new), None, "{}", new_value);
-            }
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}\",: a-z0-9]{0,80}") {
-        for body in [&bytes, text.as_bytes(), format!("{{\"store\":{text}}}").as_bytes()] {
-            let _ = clean(body);
-            let _ = walk::clean(body);
-            let _ = strict_schema_fault(body);
-        }
-    }
-}
-
-/// A conversation of an agent: code in messages, calls, tools with schemas; about `kb` KiB.
-fn usual(kb: usize) -> Vec<u8> {
-    let code =
-        "fn main() {\n\tlet name = \"world\";\n\tprintln!(\"hello {name}: {}\", 1 + 2);\n}\n".repeat(24);
-    let tool = json!({"type": "function", "function": {"name": "read_file", "description": "Reads a file.", "parameters":
-        {"type": "object", "properties": {"path": {"type": "string", "description": "Where it is."}}, "required": ["path"]}}});
-    let mut messages = vec![json!({"role": "system", "content": "Be kind. ".repeat(500)})];
-    while messages.len() * code.len() / 2 < kb * 1024 {
-        let call = json!({"id": "a1b2c3d4e", "type": "function", "function": {"name": "read_file", "arguments": "{\"path\":\"a.rs\"}"}});
-        messages.push(json!({"role": "assistant", "content": "I will read it.", "tool_calls": [call]}));
-        messages.push(json!({"role": "tool", "tool_call_id": "a1b2c3d4e", "content": code}));
-    }
-    serde_json::to_vec(&json!({"model": "m", "messages": messages, "tools": vec![tool; 20], "stream": true, "reasoning_effort": "high"})).unwrap()
-}
-
-/// `cargo test --release -p rondo-core cleanup -- --ignored --nocapture`
 #[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it runs natively only")]
-fn throughput() {
-    fn time(what: &str, body: &[u8], mut work: impl FnMut(&[u8]) -> bool) {
-        let rounds = (64 * 1024 * 1024 / body.len()).max(1);
-        let start = std::time::Instant::now();
-        let mut hits = 0;
-        for _ in 0..rounds {
-            hits += usize::from(work(std::hint::black_box(body)));
-        }
-        let ns = start.elapsed().as_nanos() as f64 / rounds as f64 / (body.len() as f64 / 1024.0);
-        println!("{:>6} KiB {what:<28} {ns:>8.1} ns/KiB ({hits})", body.len() / 1024);
+fn what_a_refusal_of_a_schema_says_is_bounded_and_repeats_no_name_that_might_be_anything() {
+    let long = "x".repeat(5_000);
+    let mut schema = json!({"type": "string", "format": "uri"});
+    for name in ["a name", &long, "plain"] {
+        schema = json!({"type": "object", "properties": {name: schema}, "additionalProperties": false});
     }
-    for kb in [4, 64, 1024] {
-        let body = usual(kb);
-        let name = String::from_utf8(body.clone()).unwrap();
-        let dirty = name.replacen("{\"messages\"", "{\"store\":false,\"messages\"", 1).into_bytes();
-        time("clean, nothing to do", &body, |body| clean(body).is_some());
-        time("one search per name", &body, |body| {
-            RULES
-                .iter()
-                .any(|rule| memchr::memmem::find(body, format!("\"{}\"", rule.name).as_bytes()).is_some())
-        });
-        time("walk, nothing to do", &body, |body| walk::clean(body).is_some());
-        time("clean, store", &dirty, |body| clean(body).is_some());
-        time("strict_schema_fault", &body, |body| strict_schema_fault(body).is_some());
-        time("scan, for comparison", &body, |body| crate::wire::json::scan(body).is_ok());
+    let body = json!({"tools": [{"function": {"strict": true, "parameters": schema}}]}).to_string();
+    let path = "tools.0.function.parameters.properties.plain.properties.?.properties.?.format";
+    assert_eq!(strict_schema_fault(body.as_bytes()).as_deref(), Some(path));
+    for _ in 0..30 {
+        schema = json!({"type": "object", "properties": {"plain": schema}, "additionalProperties": false});
     }
+    let body = json!({"tools": [{"function": {"strict": true, "parameters": schema}}]}).to_string();
+    let path = strict_schema_fault(body.as_bytes()).unwrap();
+    assert!(strict_schema_refusal(&path).message.len() < 400, "{path}");
+}
+
+#[test]
+fn bodies_that_no_client_sends_are_left_to_the_upstream() {
+    let members: String = (0..300).map(|n| format!("\"x{n}\":0,")).collect();
+    same(&format!("{{{members}\"store\":1}}"));
+    let messages = |count: usize| format!("{{\"messages\":[{}{{}}]}}", "{\"refusal\":1},".repeat(count));
+    assert_eq!(cleaned(&messages(2_000)).0, messages(2_000).replace("\"refusal\":1", ""));
+    same(&messages(100_001));
 }

@@ -10,6 +10,11 @@ use std::borrow::Cow;
 /// The same as a tool, before and behind a function.
 const TOOL: &str = "{\"type\":\"function\",\"function\":";
 
+/// Members of one object that are kept in mind; the objects that are looked at have some forty fields.
+const MEMBERS: usize = 256;
+/// Changes to one body. What needs more is left for the upstream to refuse.
+const EDITS: usize = 100_000;
+
 struct Edit {
     span: Span,
     with: Cow<'static, str>,
@@ -59,8 +64,9 @@ pub(super) fn clean(body: &[u8]) -> Option<(Vec<u8>, Notes)> {
     if walk.lexer.next() != Ok(Token::End) || walk.edits.is_empty() {
         return None;
     }
+    let longer: usize = walk.edits.iter().map(|edit| edit.with.len()).sum();
     walk.edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-    let mut new = Vec::with_capacity(body.len() + 64 * walk.edits.len());
+    let mut new = Vec::with_capacity(body.len() + longer);
     let mut from = 0;
     for edit in &walk.edits {
         // Within what is left out nothing needs changing.
@@ -76,7 +82,7 @@ pub(super) fn clean(body: &[u8]) -> Option<(Vec<u8>, Notes)> {
 }
 
 /// What lies in a member: the level of its objects, and whether they are in a list.
-fn inside(level: Level, name: &[u8]) -> Option<(Level, bool)> {
+pub(super) fn inside(level: Level, name: &[u8]) -> Option<(Level, bool)> {
     Some(match (level, name) {
         (Level::Top, b"messages") => (Level::Message, true),
         (Level::Top, b"tools") => (Level::Tool, true),
@@ -103,6 +109,10 @@ impl Walk<'_> {
                 (Token::ArrayStart, Some((inner, true))) => self.list(inner)?,
                 (Token::ObjectStart | Token::ArrayStart, _) => self.lexer.skip_container()?,
                 _ => {}
+            }
+            if members.len() >= MEMBERS || self.edits.len() >= EDITS {
+                // Any fault has the body left as it is.
+                return Err(Fault::TooDeep);
             }
             let value = Span { start, end: self.lexer.pos };
             members.push(Member { key, value, token, act: rule.map(|rule| rule.act), removed: false });

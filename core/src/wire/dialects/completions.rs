@@ -4,10 +4,13 @@
 //! Without `max_tokens` there is no bound but the upstream's own. OpenAI's default of 16 is not kept: reasoning counts
 //! towards it, so that most models would end before the first word.
 
+mod logprobs;
+
 use super::chat::{self, Chunk, Content, Message, Used, Whole};
 use super::refusal::{field, refused, unreadable};
 use super::{Machine, Notes, Seed, Translated, id, write_event};
 use crate::wire::errors::ApiError;
+use logprobs::Logprobs;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,11 +18,14 @@ use std::collections::BTreeMap;
 
 /// Stop sequences that the upstream takes.
 const STOPS: usize = 4;
+/// Probabilities of other tokens that the upstream gives.
+const TOP_LOGPROBS: u64 = 20;
+/// Answers whose lengths are counted, for where their tokens start.
+const COUNTED: usize = 128;
 
 /// What clients send.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct CreateCompletionRequest {
     model: Option<String>,
     prompt: Option<Prompt>,
@@ -85,6 +91,16 @@ pub fn request(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
         notes.dropped(field(name));
     }
     unsupported(&request)?;
+    let tops = match request.logprobs {
+        None | Some(Value::Null | Value::Bool(false)) => None,
+        Some(tops) => match tops.as_u64() {
+            Some(tops @ 0..=TOP_LOGPROBS) => Some(tops),
+            _ => {
+                let message = format!("`logprobs` is a whole number from 0 to {TOP_LOGPROBS}.");
+                return Err(refused("invalid_value", "logprobs", message));
+            }
+        },
+    };
     let prompt = match request.prompt {
         Some(Prompt::Text(text)) => text,
         Some(Prompt::Texts(texts)) => {
@@ -92,7 +108,7 @@ pub fn request(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
             match (texts.next(), texts.next()) {
                 (Some(text), None) => text,
                 _ => {
-                    let message = "Send exactly one prompt a request.";
+                    let message = "Send exactly one prompt a request; make several requests for several.";
                     return Err(refused("unsupported_value", "prompt", message));
                 }
             }
@@ -126,6 +142,8 @@ pub fn request(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
         stop,
         seed: request.seed,
         n: request.n,
+        logprobs: tops.map(|_| true),
+        top_logprobs: tops.filter(|tops| *tops > 0),
         logit_bias: request.logit_bias,
         prompt_cache_key: request.prompt_cache_key,
         user: request.user,
@@ -143,16 +161,16 @@ fn unsupported(request: &CreateCompletionRequest) -> Result<(), ApiError> {
         return refuse("suffix", "Text can't be filled in before a suffix. Put it into the prompt.");
     }
     if request.echo == Some(true) {
-        return refuse("echo", "The prompt can't be repeated in the answer. Leave `echo` out.");
+        return refuse(
+            "echo",
+            "The prompt is not repeated in the answer. Leave `echo` out and put it there.",
+        );
     }
     if request.best_of.is_some_and(|best| best > request.n.unwrap_or(1)) {
         return refuse(
             "best_of",
             "All answers are given, none is chosen. Leave `best_of` out, or ask for `n`.",
         );
-    }
-    if request.logprobs.as_ref().is_some_and(|logprobs| !logprobs.is_null() && *logprobs != false) {
-        return refuse("logprobs", "Log probabilities are only given at /v1/chat/completions.");
     }
     Ok(())
 }
@@ -173,7 +191,7 @@ struct Completion<'a> {
 struct CompletionChoice<'a> {
     text: &'a str,
     index: u64,
-    logprobs: Option<()>,
+    logprobs: Option<Logprobs>,
     finish_reason: Option<&'a str>,
 }
 
@@ -216,7 +234,7 @@ impl Answering {
             .map(|choice| CompletionChoice {
                 text: choice.message.content.as_deref().unwrap_or_default(),
                 index: choice.index,
-                logprobs: None,
+                logprobs: logprobs::translated(choice.logprobs.as_ref(), 0),
                 finish_reason: Some(choice.finish_reason.as_deref().unwrap_or("stop")),
             })
             .collect();
@@ -238,6 +256,7 @@ impl Answering {
             created: 0,
             model: String::new(),
             usage: None,
+            lengths: BTreeMap::new(),
             answering: self,
         }
     }
@@ -251,9 +270,22 @@ pub struct Answer {
     created: u64,
     model: String,
     usage: Option<Used>,
+    /// Characters of each answer so far, where probabilities are told.
+    lengths: BTreeMap<u64, usize>,
 }
 
 impl Answer {
+    /// Where a piece of an answer's text starts.
+    fn start(&mut self, answer: u64, text: &str) -> usize {
+        if self.lengths.len() >= COUNTED && !self.lengths.contains_key(&answer) {
+            return 0;
+        }
+        let length = self.lengths.entry(answer).or_default();
+        let start = *length;
+        *length += text.chars().count();
+        start
+    }
+
     fn write(&self, choices: Vec<CompletionChoice<'_>>, usage: Option<Used>, out: &mut Vec<u8>) {
         let completion = Completion {
             id: &self.id,
@@ -279,11 +311,13 @@ impl Machine for Answer {
         let choices: Vec<CompletionChoice<'_>> = chunk
             .choices
             .iter()
-            .map(|choice| CompletionChoice {
-                text: choice.delta.content.as_deref().unwrap_or_default(),
-                index: choice.index,
-                logprobs: None,
-                finish_reason: choice.finish_reason.as_deref(),
+            .map(|choice| {
+                let text = choice.delta.content.as_deref().unwrap_or_default();
+                let given = choice.logprobs.as_ref().filter(|given| !given.is_null());
+                let logprobs =
+                    given.and_then(|given| logprobs::translated(Some(given), self.start(choice.index, text)));
+                let finish_reason = choice.finish_reason.as_deref();
+                CompletionChoice { text, index: choice.index, logprobs, finish_reason }
             })
             .filter(|choice| !choice.text.is_empty() || choice.finish_reason.is_some())
             .collect();

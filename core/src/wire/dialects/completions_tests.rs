@@ -60,12 +60,27 @@ fn what_chat_has_not_is_refused_by_its_path() {
         (json!({"prompt": "a", "suffix": "b"}), "suffix"),
         (json!({"prompt": "a", "echo": true}), "echo"),
         (json!({"prompt": "a", "best_of": 2}), "best_of"),
-        (json!({"prompt": "a", "logprobs": 0}), "logprobs"),
+        (json!({"prompt": "a", "logprobs": 21}), "logprobs"),
+        (json!({"prompt": "a", "logprobs": true}), "logprobs"),
+        (json!({"prompt": ["a", 1]}), "prompt"),
+        (json!({"prompt": {"a": 1}}), "prompt"),
+        (json!({"prompt": null}), "prompt"),
         (json!({"prompt": "a", "stop": ["a", "b", "c", "d", "e"]}), "stop"),
         (json!({"prompt": "a", "temperature": "hot"}), "temperature"),
     ] {
         assert_eq!(refusal(&body), path, "{body}");
     }
+}
+
+#[test]
+fn probabilities_are_asked_for_in_chat_s_words() {
+    let asked = |logprobs: Value| {
+        let body = chat(&json!({"prompt": "a", "logprobs": logprobs}));
+        (body["logprobs"].clone(), body["top_logprobs"].clone())
+    };
+    assert_eq!(asked(json!(3)), (json!(true), json!(3)));
+    assert_eq!(asked(json!(0)), (json!(true), json!(null)));
+    assert_eq!(asked(json!(false)), (json!(null), json!(null)));
 }
 
 #[test]
@@ -83,6 +98,36 @@ fn a_whole_answer_is_a_text_completion() {
     let answer = translated(&json!({"prompt": "a"})).answering.whole(whole.as_bytes()).unwrap();
     let choice = r#"[{"text":"Hi","index":0,"logprobs":null,"finish_reason":"length"}]"#;
     assert_eq!(String::from_utf8(answer).unwrap(), format!("{TOP}{choice},{USED}"));
+}
+
+#[test]
+fn probabilities_are_told_as_lists_with_where_each_token_starts() {
+    let content = r#"[{"token":"Hé","logprob":-0.5,"top_logprobs":[{"token":"Ho","logprob":-1.5}]},{"token":"y","logprob":-0.25,"top_logprobs":[]}]"#;
+    let whole = format!(
+        "{{\"choices\":[{{\"finish_reason\":\"stop\",\"index\":0,\"message\":{{\"content\":\"Héy\"}},\"logprobs\":{{\"content\":{content}}}}}]}}"
+    );
+    let answer =
+        translated(&json!({"prompt": "a", "logprobs": 1})).answering.whole(whole.as_bytes()).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let first = json!({"text_offset": [0, 2], "token_logprobs": [-0.5, -0.25], "tokens": ["Hé", "y"], "top_logprobs": [{"Ho": -1.5}, {}]});
+    assert_eq!(answer["choices"][0]["logprobs"], first);
+
+    let piece = |text: &str, token: &str| {
+        chunk(
+            &format!(r#"{{"delta":{{"content":"{text}"}},"index":0,"logprobs":{{"content":{token}}}}}"#),
+            "",
+        )
+    };
+    let upstream =
+        [piece("Héy", content), piece("!", r#"[{"token":"!","logprob":-1}]"#), "data: [DONE]\n\n".into()];
+    let out = streamed(&json!({"prompt": "a", "stream": true, "logprobs": 1}), &upstream);
+    let events: Vec<Value> = out
+        .split("\n\n")
+        .filter_map(|event| serde_json::from_str(event.strip_prefix("data: ")?).ok())
+        .collect();
+    assert_eq!(events[0]["choices"][0]["logprobs"], first);
+    let second = json!({"text_offset": [3], "token_logprobs": [-1.0], "tokens": ["!"], "top_logprobs": null});
+    assert_eq!(events[1]["choices"][0]["logprobs"], second);
 }
 
 fn chunk(choice: &str, more: &str) -> String {

@@ -15,7 +15,7 @@ pub mod responses;
 mod speech;
 
 pub use parts::{too_many_parts, too_many_parts_refusal};
-pub(in crate::wire) use refusal::refused;
+pub(in crate::wire) use refusal::{field, refused};
 pub use speech::{Speech, without_provider};
 
 use crate::wire::errors::ApiError;
@@ -139,6 +139,13 @@ pub enum Answering {
 }
 
 impl Answering {
+    /// Tells how many tokens the prompt is likely to have, for dialects whose streams start with that number.
+    pub fn expect_prompt(&mut self, tokens: u64) {
+        if let Self::Messages(answering) = self {
+            answering.expect_prompt(tokens);
+        }
+    }
+
     /// A whole answer in the client's form.
     ///
     /// # Errors
@@ -151,13 +158,6 @@ impl Answering {
             Self::Messages(answering) => answering.whole(&whole),
             Self::Gemini(answering) => answering.whole(&whole),
         })
-    }
-
-    /// Tells how many tokens the prompt is likely to have: some dialects say it before the upstream does.
-    pub fn expect_prompt(&mut self, tokens: u64) {
-        if let Self::Messages(answering) = self {
-            answering.expect_prompt(tokens);
-        }
     }
 
     /// The content type of a streamed answer.

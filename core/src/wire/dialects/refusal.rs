@@ -100,7 +100,7 @@ fn path_of(body: &[u8], error: &serde_json::Error) -> String {
 }
 
 /// A member's name as a path shows it: names that no dialect has might be anything.
-pub(super) fn field(name: &str) -> &str {
+pub(in crate::wire) fn field(name: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$');
     if !name.is_empty() && name.len() <= NAME_CHARS && name.chars().all(plain) { name } else { "?" }
 }

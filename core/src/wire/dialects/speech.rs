@@ -43,9 +43,7 @@ impl Speech<'_> {
             Self::Completions => completions::request(body, seed)?,
             Self::Responses => responses::request(body, seed)?,
             Self::Messages => messages::request(body, seed)?,
-            Self::Gemini(model, framing) => {
-                gemini::request(body, Some((*model).to_owned()), *framing, seed)?
-            }
+            Self::Gemini(model, framing) => gemini::request(body, Some((*model).to_owned()), *framing, seed)?,
         }))
     }
 }
@@ -55,7 +53,8 @@ impl Speech<'_> {
 #[must_use]
 pub fn without_provider(model: &str, providers: impl IntoIterator<Item = &'static str>) -> Option<&str> {
     let (provider, rest) = model.split_once('/')?;
-    (!rest.is_empty() && providers.into_iter().any(|known| known.eq_ignore_ascii_case(provider))).then_some(rest)
+    (!rest.is_empty() && providers.into_iter().any(|known| known.eq_ignore_ascii_case(provider)))
+        .then_some(rest)
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! An answer, whole or streamed. Every piece has the same form: a `GenerateContentResponse`.
+//! An answer, whole or streamed. Every piece has the same form.
 
-use super::logprobs::{self, LogprobsResult};
-use super::{Framing, error_body};
-use crate::wire::dialects::chat::{CallPiece, Chunk, Used, Whole};
+use super::response::{
+    Candidate, Finish, GenerateContentResponse, Part, Pending, UsageMetadata, calls, candidate, finish,
+    first, texts,
+};
+use super::{Framing, error_body, logprobs};
+use crate::wire::dialects::chat::{CallPiece, Chunk, ChunkChoice, Used, Whole};
 use crate::wire::dialects::{MAX_EVENT_BYTES, Machine, Seed, id, write_event};
 use crate::wire::errors::ApiError;
-use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Calls of one answer that are gathered, over all candidates.
+/// Calls of one answer that are gathered, over all candidates; and candidates.
 const CALLS: usize = 128;
 
 /// What the answer needs to know of the request.
@@ -20,153 +21,6 @@ pub struct Answering {
     pub(super) model: String,
     pub(super) include_thoughts: bool,
     pub(super) candidates: u64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct GenerateContentResponse<'a> {
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    candidates: &'a [Candidate<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage_metadata: Option<UsageMetadata>,
-    model_version: &'a str,
-    response_id: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate<'a> {
-    content: Content<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finish_reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finish_message: Option<&'static str>,
-    index: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    avg_logprobs: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs_result: Option<LogprobsResult>,
-}
-
-#[derive(Debug, Serialize)]
-struct Content<'a> {
-    parts: Vec<Part<'a>>,
-    role: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Part<'a> {
-    Text {
-        text: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        thought: Option<bool>,
-    },
-    #[serde(rename_all = "camelCase")]
-    Call { function_call: FunctionCall },
-}
-
-#[derive(Debug, Serialize)]
-struct FunctionCall {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    id: String,
-    name: String,
-    args: Map<String, Value>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct UsageMetadata {
-    prompt_token_count: u64,
-    candidates_token_count: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cached_content_token_count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thoughts_token_count: Option<u64>,
-    total_token_count: u64,
-}
-
-impl From<Used> for UsageMetadata {
-    fn from(used: Used) -> Self {
-        let some = |count: u64| (count > 0).then_some(count);
-        let sum = used.prompt_tokens.saturating_add(used.completion_tokens);
-        Self {
-            prompt_token_count: used.prompt_tokens,
-            candidates_token_count: used.completion_tokens.saturating_sub(used.reasoning()),
-            cached_content_token_count: some(used.cached()),
-            thoughts_token_count: some(used.reasoning()),
-            total_token_count: some(used.total_tokens).unwrap_or(sum),
-        }
-    }
-}
-
-/// How an answer ended, and what more is said of it.
-type Finish = (&'static str, Option<&'static str>);
-
-fn finish(reason: &str) -> Finish {
-    match reason {
-        "stop" | "tool_calls" | "function_call" => ("STOP", None),
-        "length" => ("MAX_TOKENS", None),
-        "content_filter" => ("SAFETY", None),
-        _ => ("OTHER", None),
-    }
-}
-
-/// A call, as far as it has come.
-#[derive(Debug, Default)]
-struct Pending {
-    id: String,
-    name: String,
-    arguments: String,
-}
-
-/// The calls as parts. One whose arguments are no object can't be said; then the answer ends for that reason, unless
-/// it broke off for another.
-fn calls<'a>(pending: Vec<Pending>, parts: &mut Vec<Part<'a>>, finish: &mut Finish) {
-    for Pending { id, name, arguments } in pending {
-        let text = arguments.trim();
-        let args = if text.is_empty() { Ok(Map::new()) } else { serde_json::from_str(text) };
-        match args {
-            Ok(args) => parts.push(Part::Call { function_call: FunctionCall { id, name, args } }),
-            Err(_) if finish.0 == "STOP" => {
-                *finish = (
-                    "MALFORMED_FUNCTION_CALL",
-                    Some("The model called a function with arguments that are no JSON object."),
-                );
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-fn texts<'a>(thoughts: Option<&'a str>, text: Option<&'a str>, parts: &mut Vec<Part<'a>>) {
-    if let Some(text) = thoughts.filter(|text| !text.is_empty()) {
-        parts.push(Part::Text { text, thought: Some(true) });
-    }
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
-        parts.push(Part::Text { text, thought: None });
-    }
-}
-
-fn candidate(
-    index: u64,
-    parts: Vec<Part<'_>>,
-    finish: Option<Finish>,
-    logprobs: Option<LogprobsResult>,
-) -> Candidate<'_> {
-    Candidate {
-        content: Content { parts, role: "model" },
-        finish_reason: finish.map(|(reason, _)| reason),
-        finish_message: finish.and_then(|(_, message)| message),
-        index,
-        avg_logprobs: logprobs.as_ref().map(LogprobsResult::average),
-        logprobs_result: logprobs,
-    }
-}
-
-/// The first that says something.
-fn first<'a>(one: &'a str, other: &'a str) -> &'a str {
-    if one.is_empty() { other } else { one }
 }
 
 impl Answering {
@@ -214,8 +68,9 @@ impl Answering {
             answering: self,
             pending: BTreeMap::new(),
             pending_bytes: 0,
-            held: BTreeMap::new(),
-            finished: 0,
+            courses: BTreeMap::new(),
+            usage: None,
+            usage_told: false,
             id: String::new(),
             model: String::new(),
             written: false,
@@ -224,18 +79,36 @@ impl Answering {
     }
 }
 
-/// A streamed answer. Texts go out as they come. Calls go out whole, with the end of their candidate; it is held until
-/// the usage is known, which the upstream gives with it or behind it.
+/// What is known of a candidate's end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    Held(Finish),
+    Told,
+}
+
+/// How far a candidate has come.
+#[derive(Debug, Default)]
+struct Course {
+    end: End,
+    /// The latest text.
+    text: String,
+}
+
+/// A streamed answer. A text goes out when the next one comes, so that there is one to go with the end: Google's
+/// clients leave an answer out of their history when a piece of it says nothing. Calls go out whole, with the end of
+/// their candidate; it is held until the usage is known, which the upstream gives with it or behind it.
 #[derive(Debug)]
 pub struct Answer {
     answering: Answering,
     /// By candidate and by call.
     pending: BTreeMap<(u64, u64), Pending>,
     pending_bytes: usize,
-    /// How candidates ended that are not told yet.
-    held: BTreeMap<u64, Finish>,
-    /// Candidates whose end came.
-    finished: u64,
+    /// Of the candidates that came.
+    courses: BTreeMap<u64, Course>,
+    usage: Option<Used>,
+    usage_told: bool,
     id: String,
     model: String,
     written: bool,
@@ -284,30 +157,80 @@ impl Answer {
             return false;
         }
         let call = pending.entry((candidate, index)).or_default();
-        let fields = [
-            (&mut call.id, piece.id.as_deref()),
-            (&mut call.name, piece.function.name.as_deref()),
-            (&mut call.arguments, piece.function.arguments.as_deref()),
-        ];
-        for (field, more) in fields {
-            let more = more.unwrap_or_default();
-            field.push_str(more);
-            self.pending_bytes += more.len();
+        // Some upstreams repeat what the first piece said.
+        for (field, said) in [(&mut call.id, &piece.id), (&mut call.name, &piece.function.name)] {
+            if let Some(said) = said.as_deref().filter(|_| field.is_empty()) {
+                field.push_str(said);
+                self.pending_bytes += said.len();
+            }
         }
+        let more = piece.function.arguments.as_deref().unwrap_or_default();
+        call.arguments.push_str(more);
+        self.pending_bytes += more.len();
         self.pending_bytes <= MAX_EVENT_BYTES
     }
 
-    /// Tells the ends that were held.
-    fn tell(&mut self, usage: Option<Used>, out: &mut Vec<u8>) {
+    /// Takes a candidate up; false if there are too many.
+    fn take_up(&mut self, candidate: u64) -> bool {
+        if self.courses.len() < CALLS {
+            self.courses.entry(candidate).or_default();
+        }
+        self.courses.contains_key(&candidate)
+    }
+
+    /// What goes out of a choice now.
+    fn say<'a>(&mut self, choice: &'a ChunkChoice<'_>) -> Option<Candidate<'a>> {
+        let delta = &choice.delta;
+        let thoughts = delta.reasoning.as_deref().filter(|_| self.answering.include_thoughts);
+        let logprobs = logprobs::result(choice.logprobs.as_ref());
+        let mut new = Vec::new();
+        texts(thoughts, delta.content.as_deref(), &mut new);
+        let called = self.pending.range((choice.index, 0)..=(choice.index, u64::MAX)).next().is_some();
+        let course = self.courses.get_mut(&choice.index)?;
+        let mut parts = Vec::new();
+        if !course.text.is_empty() && (!new.is_empty() || logprobs.is_some() || called) {
+            parts.push(Part::Text { text: std::mem::take(&mut course.text).into(), thought: None });
+        }
+        // Calls go with the end too, and probabilities belong to their text.
+        if !called
+            && logprobs.is_none()
+            && course.end != End::Told
+            && let Some(Part::Text { text, thought: None }) = new.pop_if(|part| !part.is_thought())
+        {
+            course.text = text.into_owned();
+        }
+        parts.append(&mut new);
+        (!parts.is_empty() || logprobs.is_some()).then(|| candidate(choice.index, parts, None, logprobs))
+    }
+
+    fn has_all_ends(&self) -> bool {
+        let ended = self.courses.values().filter(|course| course.end != End::Open).count();
+        u64::try_from(ended).is_ok_and(|ended| ended >= self.answering.candidates)
+    }
+
+    /// Tells the ends that were held, and the usage once.
+    fn tell(&mut self, out: &mut Vec<u8>) {
         let mut candidates = Vec::new();
-        for (index, mut ended) in std::mem::take(&mut self.held) {
+        let mut held = Vec::new();
+        for (index, course) in &mut self.courses {
+            if let End::Held(finish) = course.end {
+                held.push((*index, finish, std::mem::take(&mut course.text)));
+                course.end = End::Told;
+            }
+        }
+        for (index, mut ended, text) in held {
             let mut parts = Vec::new();
+            if !text.is_empty() {
+                parts.push(Part::Text { text: text.into(), thought: None });
+            }
             let rest = self.pending.split_off(&(index, 0));
             let (own, others) = rest.into_iter().partition::<BTreeMap<_, _>, _>(|((of, _), _)| *of == index);
             self.pending.extend(others);
             calls(own.into_values().collect(), &mut parts, &mut ended);
             candidates.push(candidate(index, parts, Some(ended), None));
         }
+        let usage = self.usage.filter(|_| !self.usage_told);
+        self.usage_told |= usage.is_some();
         if !candidates.is_empty() || usage.is_some() {
             self.respond(&candidates, usage, out);
         }
@@ -315,6 +238,16 @@ impl Answer {
 
     fn break_off(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         self.broken = true;
+        let mut rest = Vec::new();
+        for (index, Course { text, .. }) in std::mem::take(&mut self.courses) {
+            if !text.is_empty() {
+                let parts = vec![Part::Text { text: text.into(), thought: None }];
+                rest.push(candidate(index, parts, None, None));
+            }
+        }
+        if !rest.is_empty() {
+            self.respond(&rest, None, out);
+        }
         let body = error_body(error);
         match self.answering.framing {
             Framing::Sse => {
@@ -344,33 +277,26 @@ impl Machine for Answer {
         }
         let mut candidates = Vec::new();
         for choice in &chunk.choices {
-            let delta = &choice.delta;
-            for piece in delta.tool_calls.iter().flatten() {
-                if !self.keep(choice.index, piece) {
-                    self.pending.clear();
-                    self.break_off(&ApiError::stream_interrupted(), out);
-                    return;
-                }
+            let mut calls = choice.delta.tool_calls.iter().flatten();
+            if !self.take_up(choice.index) || !calls.all(|piece| self.keep(choice.index, piece)) {
+                self.pending.clear();
+                self.break_off(&ApiError::stream_interrupted(), out);
+                return;
             }
-            let mut parts = Vec::new();
-            let thoughts = delta.reasoning.as_deref().filter(|_| self.answering.include_thoughts);
-            texts(thoughts, delta.content.as_deref(), &mut parts);
-            let logprobs = logprobs::result(choice.logprobs.as_ref());
-            if !parts.is_empty() || logprobs.is_some() {
-                candidates.push(candidate(choice.index, parts, None, logprobs));
-            }
-            if let Some(reason) = choice.finish_reason.as_deref()
-                && self.held.len() < CALLS
-                && self.held.insert(choice.index, finish(reason)).is_none()
+            candidates.extend(self.say(choice));
+            if let (Some(reason), Some(Course { end: end @ End::Open, .. })) =
+                (choice.finish_reason.as_deref(), self.courses.get_mut(&choice.index))
             {
-                self.finished += 1;
+                *end = End::Held(finish(reason));
             }
         }
         if !candidates.is_empty() {
             self.respond(&candidates, None, out);
         }
-        if chunk.usage.is_some() {
-            self.tell(chunk.usage, out);
+        self.usage = chunk.usage.or(self.usage);
+        // Usage may come with the end or behind it, and some upstreams give it all the time.
+        if self.usage.is_some() && self.has_all_ends() {
+            self.tell(out);
         }
     }
 
@@ -378,10 +304,10 @@ impl Machine for Answer {
         if self.broken {
             return;
         }
-        for (index, _) in self.pending.keys() {
-            self.held.entry(*index).or_insert(("STOP", None));
+        for course in self.courses.values_mut().filter(|course| course.end == End::Open) {
+            course.end = End::Held(("STOP", None));
         }
-        self.tell(None, out);
+        self.tell(out);
         self.close(out);
     }
 
@@ -390,10 +316,13 @@ impl Machine for Answer {
             return;
         }
         // What has all its ends is complete in this dialect, which has no word of its own for the end.
-        if self.finished >= self.answering.candidates {
+        if self.has_all_ends() {
             self.done(out);
         } else {
             self.break_off(error, out);
         }
     }
+
+    // There is no ping: Google's client for Python reads a comment as an answer, and the one for JavaScript before
+    // 2025 wants no line between two events.
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// What stands for a result that the client does not have.
-const NO_RESULT: &str = "{\"error\":\"This call has no result.\"}";
+const NO_RESULT: &str = "No result was given.";
 
 enum Turn {
     User(Vec<chat::Part>),
@@ -183,7 +183,7 @@ impl Conversation {
             let path = format!("contents.{n}.parts.{m}");
             dropped(&part.rest, &path, notes);
             if let Some(response) = part.function_response {
-                self.result(format!("{path}.functionResponse"), response, &mut said, notes);
+                self.result(format!("{path}.functionResponse"), response, notes);
                 results = true;
             }
             match part.text {
@@ -210,13 +210,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn result(
-        &mut self,
-        path: String,
-        response: FunctionResponse,
-        said: &mut Vec<chat::Part>,
-        notes: &mut Notes,
-    ) {
+    fn result(&mut self, path: String, response: FunctionResponse, notes: &mut Notes) {
         if response.parts.is_some() {
             notes.dropped(format!("{path}.parts"));
         }
@@ -237,11 +231,8 @@ impl Conversation {
         });
         match call {
             Some(call) => call.result = Some(text),
-            None => {
-                // The upstream refuses results of calls that it can't see.
-                notes.add(path, Changed::Translated);
-                said.push(chat::Part::Text { text: format!("Result of `{name}`: {text}") });
-            }
+            // The upstream refuses results of calls that it can't see.
+            None => notes.dropped(path),
         }
     }
 

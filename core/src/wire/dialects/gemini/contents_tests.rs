@@ -128,7 +128,7 @@ fn pieces_of_one_turn_are_one_message() {
 }
 
 #[test]
-fn what_is_not_answered_gets_an_answer_and_what_was_not_called_becomes_text() {
+fn what_is_not_answered_gets_an_answer_and_what_was_not_called_is_left_out() {
     let (messages, notes) = said(json!([
         {"role": "user", "parts": [result("g", "0")]},
         {"role": "model", "parts": [call("f")]},
@@ -137,9 +137,8 @@ fn what_is_not_answered_gets_an_answer_and_what_was_not_called_becomes_text() {
     assert_eq!(
         messages,
         json!([
-            {"role": "user", "content": "Result of `g`: 0"},
             {"role": "assistant", "tool_calls": [called("call_1", "f")]},
-            answered("call_1", NO_RESULT),
+            answered("call_1", "No result was given."),
             {"role": "user", "content": "stop"},
         ])
     );

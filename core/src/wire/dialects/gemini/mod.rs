@@ -9,6 +9,7 @@ mod contents;
 mod logprobs;
 mod models;
 mod request;
+mod response;
 mod schema;
 mod types;
 

@@ -167,8 +167,8 @@ fn configure(
     chat.stop = config.stop_sequences.unwrap_or_default();
     chat.stop.retain(|stop| !stop.is_empty());
     if chat.stop.len() > STOPS {
-        chat.stop.truncate(STOPS);
-        notes.dropped(format!("generationConfig.stopSequences.{STOPS}"));
+        let message = format!("At most {STOPS} stop sequences are taken.");
+        return Err(refused("invalid_value", "generationConfig.stopSequences", message));
     }
     if let Some(top) = config.logprobs.and_then(Number::whole) {
         chat.top_logprobs = Some(top.clamp(0, TOP_LOGPROBS).unsigned_abs());
@@ -188,12 +188,20 @@ fn configure(
         }
         notes.dropped("generationConfig.responseModalities");
     }
-    let schema = match (config.response_json_schema, config.response_schema) {
+    let mut kind = config.response_mime_type;
+    let mut schema = match (config.response_json_schema, config.response_schema) {
         (Some(schema), _) if !schema.is_null() => Some(schema),
         (_, Some(schema)) if !schema.is_null() => Some(schema::openapi(schema)),
         _ => None,
     };
-    chat.response_format = response_format(config.response_mime_type, schema, notes)?;
+    // The newer form of both.
+    for (n, format) in config.response_format.unwrap_or_default().0.into_iter().enumerate() {
+        dropped(&format.rest, &format!("generationConfig.responseFormat.{n}."), notes);
+        let Some(text) = format.text else { continue };
+        kind = kind.or(text.mime_type);
+        schema = schema.or(text.schema.filter(|schema| !schema.is_null()));
+    }
+    chat.response_format = response_format(kind, schema, notes)?;
     Ok(config.thinking_config.is_some_and(|thinking| think(thinking, chat, notes)))
 }
 
@@ -202,7 +210,7 @@ fn response_format(
     schema: Option<Value>,
     notes: &mut Notes,
 ) -> Result<Option<Value>, ApiError> {
-    let kind = kind.unwrap_or_default();
+    let kind = kind.unwrap_or_default().to_ascii_lowercase().replace('_', "/");
     let json = kind == "application/json";
     if !json && !matches!(kind.as_str(), "" | "text/plain") {
         let message = "Answers are `text/plain` or `application/json`.";

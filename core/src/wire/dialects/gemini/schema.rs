@@ -6,6 +6,10 @@ use serde_json::{Map, Value, json};
 /// Source: <https://inference-docs.cerebras.ai/capabilities/structured-outputs>.
 const STRICT_CHARS: usize = 5_000;
 const STRICT_DEPTH: usize = 10;
+/// As many schemas as hardly fit into so many characters.
+const STRICT_SCHEMAS: usize = 500;
+/// JSON has so many types.
+const TYPES: usize = 7;
 
 /// What the upstream refuses in strict schemas, and what only tells a reader something.
 const NOT_STRICT: [&str; 18] = [
@@ -30,7 +34,9 @@ const NOT_STRICT: [&str; 18] = [
 ];
 
 /// What can't be said in a strict schema at all.
-const BEYOND_STRICT: [&str; 13] = [
+const BEYOND_STRICT: [&str; 14] = [
+    // It might be recursive.
+    "$ref",
     "oneOf",
     "allOf",
     "not",
@@ -70,8 +76,8 @@ pub(super) fn openapi(mut schema: Value) -> Value {
 
 fn to_json_schema(schema: &mut Value) {
     let Value::Object(map) = schema else { return };
-    map.remove("propertyOrdering");
-    map.remove("property_ordering");
+    map.shift_remove("propertyOrdering");
+    map.shift_remove("property_ordering");
     for (snake, camel) in [
         ("any_of", "anyOf"),
         ("min_items", "minItems"),
@@ -82,7 +88,7 @@ fn to_json_schema(schema: &mut Value) {
         ("max_properties", "maxProperties"),
         ("additional_properties", "additionalProperties"),
     ] {
-        if let Some(value) = map.remove(snake) {
+        if let Some(value) = map.shift_remove(snake) {
             map.entry(camel).or_insert(value);
         }
     }
@@ -96,7 +102,7 @@ fn to_json_schema(schema: &mut Value) {
     }
     match map.get_mut("type") {
         Some(Value::String(name)) if name.eq_ignore_ascii_case("TYPE_UNSPECIFIED") => {
-            drop(map.remove("type"))
+            drop(map.shift_remove("type"))
         }
         Some(Value::String(name)) => name.make_ascii_lowercase(),
         Some(Value::Array(names)) => {
@@ -108,7 +114,7 @@ fn to_json_schema(schema: &mut Value) {
         }
         _ => {}
     }
-    if let Some(nullable) = map.remove("nullable")
+    if let Some(nullable) = map.shift_remove("nullable")
         && nullable == true
     {
         allow_null(map);
@@ -138,44 +144,53 @@ fn allow_null(map: &mut Map<String, Value>) {
     }
 }
 
+/// Whether strict decoding can take a schema, as far as it has been looked at.
+struct Strict {
+    possible: bool,
+    /// Schemas that may still be looked at: what has several types is copied for each, at every level.
+    left: usize,
+}
+
 /// The schema in the form that strict decoding takes, if what it means can be said there. Bounds of lists, texts and
 /// numbers get lost, which the shape makes up for; optional members would not, so they rule it out.
 pub(super) fn strict(schema: &Value) -> Option<Value> {
+    let longest = |schema: &Value, bound: usize| schema.to_string().chars().count() <= bound;
+    // What is left out may be as long again as what stays.
+    if !schema.is_object() || !longest(schema, 2 * STRICT_CHARS) {
+        return None;
+    }
     let mut schema = schema.clone();
-    let mut possible = schema.is_object();
-    to_strict(&mut schema, 1, &mut possible);
-    (possible && schema.to_string().chars().count() <= STRICT_CHARS).then_some(schema)
+    let mut strict = Strict { possible: true, left: STRICT_SCHEMAS };
+    to_strict(&mut schema, 1, &mut strict);
+    (strict.possible && longest(&schema, STRICT_CHARS)).then_some(schema)
 }
 
-fn to_strict(schema: &mut Value, depth: usize, possible: &mut bool) {
+fn to_strict(schema: &mut Value, depth: usize, strict: &mut Strict) {
+    strict.left = strict.left.saturating_sub(1);
+    strict.possible &= strict.left > 0;
     let Value::Object(map) = schema else {
-        *possible = false;
+        strict.possible = false;
         return;
     };
-    if depth > STRICT_DEPTH || BEYOND_STRICT.iter().any(|name| map.contains_key(*name)) {
-        *possible = false;
-        return;
-    }
-    // References might be recursive, which strict decoding refuses.
-    if map.contains_key("$ref") {
-        *possible = false;
+    strict.possible &= depth <= STRICT_DEPTH && !BEYOND_STRICT.iter().any(|name| map.contains_key(*name));
+    if !strict.possible {
         return;
     }
     for name in NOT_STRICT {
-        map.remove(name);
+        map.shift_remove(name);
     }
     if let Some(Value::Array(names)) = map.get("type") {
         let names = names.clone();
-        if map.contains_key("anyOf") {
-            *possible = false;
+        if map.contains_key("anyOf") || names.len() > TYPES {
+            strict.possible = false;
             return;
         }
         // A list of types is not taken; each gets a schema of its own.
         let mut options = Vec::new();
         for name in names {
             let mut option = if name == "null" { Map::new() } else { map.clone() };
-            option.remove("description");
-            option.remove("title");
+            option.shift_remove("description");
+            option.shift_remove("title");
             if name != "null"
                 && let Some(Value::Array(values)) = option.get_mut("enum")
             {
@@ -198,13 +213,13 @@ fn to_strict(schema: &mut Value, depth: usize, possible: &mut bool) {
             _ => false,
         };
         let open = map.get("additionalProperties").is_some_and(|more| *more != false);
-        *possible &= all && !open;
+        strict.possible &= all && !open;
         map.insert("additionalProperties".into(), false.into());
     }
     if map.get("items").is_some_and(|items| !items.is_object()) {
-        *possible = false;
+        strict.possible = false;
     }
-    inside(map, &mut |schema| to_strict(schema, depth + 1, possible));
+    inside(map, &mut |schema| to_strict(schema, depth + 1, strict));
 }
 
 #[cfg(test)]

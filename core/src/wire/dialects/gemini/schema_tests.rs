@@ -80,3 +80,24 @@ fn what_strict_decoding_would_change_or_refuse_is_not_strict() {
     }
     assert_eq!(strict(&deep), None);
 }
+
+#[test]
+fn types_that_multiply_with_each_level_are_given_up() {
+    let names = ["null", "string", "number", "integer", "boolean", "array", "object"];
+    let mut schema = json!({"type": "string"});
+    for _ in 0..9 {
+        schema = json!({"type": names, "items": schema});
+    }
+    assert_eq!(strict(&schema), None);
+    assert_eq!(strict(&json!({"type": vec!["string"; 200]})), None);
+}
+
+#[test]
+fn keys_keep_their_order() {
+    let text = r#"{"type":"OBJECT","propertyOrdering":["b"],"properties":{"b":{"nullable":true,"type":"STRING","format":"x","description":"d"},"a":{"type":"INTEGER"}},"required":["b","a"]}"#;
+    let schema = openapi(serde_json::from_str(text).unwrap());
+    let wanted = r#"{"type":"object","properties":{"b":{"type":["string","null"],"format":"x","description":"d"},"a":{"type":"integer"}},"required":["b","a"]}"#;
+    assert_eq!(schema.to_string(), wanted);
+    let wanted = r#"{"type":"object","properties":{"b":{"description":"d","anyOf":[{"type":"string"},{"type":"null"}]},"a":{"type":"integer"}},"required":["b","a"],"additionalProperties":false}"#;
+    assert_eq!(strict(&schema).unwrap().to_string(), wanted);
+}

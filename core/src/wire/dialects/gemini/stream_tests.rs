@@ -70,7 +70,10 @@ fn parts(parts: &str) -> String {
     )
 }
 
+/// The last piece. One that says nothing has an empty text: Google's clients want parts in each.
 fn end(parts: &str, reason: &str) -> String {
+    let nothing = if matches!(reason, "STOP" | "MAX_TOKENS") { "{\"text\":\"\"}" } else { "" };
+    let parts = if parts.is_empty() { nothing } else { parts };
     format!(
         "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{parts}],\"role\":\"model\"}},\"finishReason\":\"{reason}\",\"index\":0}}],{USED}\n\n"
     )
@@ -83,18 +86,25 @@ fn role() -> String {
 #[test]
 fn a_text_is_streamed_as_it_comes() {
     let upstream = [role(), text("Hel"), text("lo"), finish("stop"), DONE.into()];
-    assert_eq!(
-        sse(&upstream),
-        [parts(r#"{"text":"Hel"}"#), parts(r#"{"text":"lo"}"#), end("", "STOP")].concat()
-    );
+    assert_eq!(sse(&upstream), [parts(r#"{"text":"Hel"}"#), end(r#"{"text":"lo"}"#, "STOP")].concat());
+    let (mut stream, mut out) = (answering(Framing::Sse, true, 1).stream(), Vec::new());
+    for (piece, told) in upstream.iter().zip([0, 0, 1, 2]) {
+        stream.feed(piece.as_bytes(), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out).matches("data: ").count(), told, "{piece}");
+    }
+}
+
+#[test]
+fn an_answer_that_says_nothing_has_an_empty_text() {
+    assert_eq!(sse(&[role(), finish("stop"), DONE.into()]), end("", "STOP"));
 }
 
 #[test]
 fn thoughts_come_first_if_they_are_asked_for() {
     let upstream = [role(), delta(r#""reasoning":"hm""#), text("a"), finish("stop"), DONE.into()];
-    let shown = [parts(r#"{"text":"hm","thought":true}"#), parts(r#"{"text":"a"}"#), end("", "STOP")];
+    let shown = [parts(r#"{"text":"hm","thought":true}"#), end(r#"{"text":"a"}"#, "STOP")];
     assert_eq!(sse(&upstream), shown.concat());
-    let hidden = [parts(r#"{"text":"a"}"#), end("", "STOP")].concat();
+    let hidden = end(r#"{"text":"a"}"#, "STOP");
     assert_eq!(run(answering(Framing::Sse, false, 1), &upstream), hidden);
 }
 
@@ -129,8 +139,7 @@ fn parallel_calls_and_text_before_them_keep_their_order() {
 #[test]
 fn why_an_answer_ended_is_told_in_googles_words() {
     for (reason, told) in [("length", "MAX_TOKENS"), ("content_filter", "SAFETY"), ("new", "OTHER")] {
-        let wanted = [parts(r#"{"text":"a"}"#), end("", told)].concat();
-        assert_eq!(sse(&[text("a"), finish(reason), DONE.into()]), wanted);
+        assert_eq!(sse(&[text("a"), finish(reason), DONE.into()]), end(r#"{"text":"a"}"#, told));
     }
     // Half a call can't be told.
     let cut = [call(0, "a", "f"), arguments(0, "{\"x\":"), finish("length"), DONE.into()];
@@ -152,11 +161,42 @@ fn arguments_that_are_no_object_are_told_as_malformed() {
 #[test]
 fn usage_may_come_behind_the_end() {
     let bare = chunk(r#"{"delta":{},"finish_reason":"stop","index":0}"#, "");
-    let wanted = [parts(r#"{"text":"a"}"#), end("", "STOP")].concat();
+    let wanted = end(r#"{"text":"a"}"#, "STOP");
     assert_eq!(sse(&[text("a"), bare.clone(), chunk("", USAGE), DONE.into()]), wanted);
-    let without = [parts(r#"{"text":"a"}"#), end("", "STOP").replace(USED, TAIL)].concat();
+    let without = end(r#"{"text":"a"}"#, "STOP").replace(USED, TAIL);
     assert_eq!(sse(&[text("a"), bare.clone(), DONE.into()]), without);
     assert_eq!(sse(&[text("a"), bare]), without, "it is complete without [DONE] too");
+}
+
+#[test]
+fn usage_is_told_once_and_with_the_end() {
+    let early = chunk(r#"{"delta":{"content":"a"},"index":0}"#, USAGE);
+    let wanted = end(r#"{"text":"a"}"#, "STOP");
+    assert_eq!(sse(&[early, finish("stop"), chunk("", USAGE), DONE.into()]), wanted);
+}
+
+#[test]
+fn an_upstream_that_says_it_is_done_has_told_no_reason_of_its_own() {
+    let without = end(r#"{"text":"a"}"#, "STOP").replace(USED, TAIL);
+    assert_eq!(sse(&[text("a"), DONE.into()]), without);
+}
+
+#[test]
+fn a_call_in_one_piece_and_one_whose_id_is_repeated_are_understood() {
+    let one = delta(
+        r#""tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g","arguments":"{\"x\""}}]"#,
+    );
+    let more = delta(r#""tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":":1}"}}]"#);
+    let calls = r#"{"functionCall":{"id":"a","name":"f","args":{}}},{"functionCall":{"id":"b","name":"g","args":{"x":1}}}"#;
+    let out = sse(&[one, more, text("then"), finish("tool_calls"), DONE.into()]);
+    assert_eq!(out, [parts(r#"{"text":"then"}"#), end(calls, "STOP")].concat());
+}
+
+#[test]
+fn nothing_is_sent_while_the_upstream_is_silent() {
+    let (mut stream, mut out) = (answering(Framing::Sse, true, 1).stream(), Vec::new());
+    stream.ping(&mut out);
+    assert_eq!(out, b"", "clients read comments as answers");
 }
 
 const BROKE: &str = "data: {\"error\":{\"code\":502,\"message\":\"The upstream's answer broke off before it was complete.\",\"status\":\"UNAVAILABLE\"}}\n\n";
@@ -165,7 +205,7 @@ const BROKE: &str = "data: {\"error\":{\"code\":502,\"message\":\"The upstream's
 fn an_answer_that_breaks_off_ends_with_an_error_and_one_that_had_ended_does_not() {
     assert_eq!(sse(&[text("a")]), [parts(r#"{"text":"a"}"#), BROKE.into()].concat());
     assert_eq!(sse(&[]), BROKE);
-    assert_eq!(sse(&[text("a"), finish("stop")]), [parts(r#"{"text":"a"}"#), end("", "STOP")].concat());
+    assert_eq!(sse(&[text("a"), finish("stop")]), end(r#"{"text":"a"}"#, "STOP"));
 }
 
 #[test]
@@ -178,14 +218,15 @@ fn an_error_of_the_upstream_is_passed_on() {
 #[test]
 fn the_array_form_is_one_sound_array_however_it_ends() {
     let array = |upstream: &[String]| run(answering(Framing::Array, true, 1), upstream);
-    let upstream = [text("a"), finish("stop"), DONE.into()];
+    let upstream = [text("a"), text("b"), finish("stop"), DONE.into()];
     let strip = |event: String| event.replace("data: ", "").replace("\n\n", "");
-    let wanted = format!("[{},\r\n{}]", strip(parts(r#"{"text":"a"}"#)), strip(end("", "STOP")));
+    let wanted =
+        format!("[{},\r\n{}]", strip(parts(r#"{"text":"a"}"#)), strip(end(r#"{"text":"b"}"#, "STOP")));
     assert_eq!(array(&upstream), wanted);
-    for cut in 0..3 {
+    for cut in 0..4 {
         let list: Vec<Value> = serde_json::from_str(&array(&upstream[..cut])).unwrap();
-        assert_eq!(list.len(), [1, 2, 2][cut]);
-        assert_eq!(list.last().unwrap()["error"].is_object(), cut < 2);
+        assert_eq!(list.len(), [1, 2, 3, 2][cut]);
+        assert_eq!(list.last().unwrap()["error"].is_object(), cut < 3);
     }
     assert_eq!(array(&[DONE.into()]), "[]");
 }
@@ -223,6 +264,9 @@ fn calls_that_never_end_break_the_answer_off() {
     let out = sse(&[vec![call(0, "a", "f")], vec![piece; 12], vec![finish("tool_calls")]].concat());
     assert_eq!(out, BROKE);
     let many: Vec<String> = (0..200).map(|n| call(n, "a", "f")).collect();
+    assert_eq!(sse(&many), BROKE);
+    let many: Vec<String> =
+        (0..200).map(|n| chunk(&format!("{{\"index\":{n},\"delta\":{{}}}}"), "")).collect();
     assert_eq!(sse(&many), BROKE);
 }
 

@@ -123,7 +123,7 @@ fn an_instruction_may_have_any_of_its_forms() {
 fn sampling_limits_and_counts_are_kept() {
     let body = configured(json!({
         "temperature": 0.5, "topP": "0.9", "candidateCount": 2, "maxOutputTokens": "100", "seed": 7,
-        "presencePenalty": 0.25, "frequencyPenalty": -1, "stopSequences": ["a", "", "b", "c", "d", "e"],
+        "presencePenalty": 0.25, "frequencyPenalty": -1, "stopSequences": ["a", "", "b", "c", "d"],
         "responseLogprobs": true, "logprobs": 3
     }));
     for (field, value) in [
@@ -174,6 +174,10 @@ fn answers_in_json_are_asked_for() {
         "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false}}});
     for name in ["responseSchema", "response_schema"] {
         assert_eq!(configured(json!({"responseMimeType": mime, name: schema}))["response_format"], wanted);
+    }
+    for mime in ["application/json", "APPLICATION_JSON"] {
+        let format = json!({"responseFormat": [{"text": {"mimeType": mime, "schema": wanted["json_schema"]["schema"]}}]});
+        assert_eq!(configured(format)["response_format"], wanted);
     }
     assert_eq!(strict_schema_fault(json!({"response_format": wanted}).to_string().as_bytes()), None);
     let open = json!({"type": "object", "properties": {"a": {"type": "string", "minLength": 1}}});
@@ -226,6 +230,10 @@ fn what_can_not_be_translated_is_refused_by_its_path() {
         ),
         (asked(json!({"generationConfig": {"maxOutputTokens": -1}})), "generationConfig.maxOutputTokens"),
         (asked(json!({"generationConfig": {"seed": 0.5}})), "generationConfig.seed"),
+        (
+            asked(json!({"generationConfig": {"stopSequences": ["a", "b", "c", "d", "e"]}})),
+            "generationConfig.stopSequences",
+        ),
         (asked(json!({"generationConfig": {"temperature": "hot"}})), "generationConfig.temperature"),
         (
             asked(json!({"generationConfig": {"responseMimeType": "text/x.enum"}})),
@@ -252,7 +260,7 @@ fn what_is_left_out_is_noted() {
         &asked(json!({
             "labels": {"team": "a"}, "safetySettings": [], "some key!": 1,
             "tools": [{"googleSearch": {}, "codeExecution": {}}, {"urlContext": {}}],
-            "generationConfig": {"topK": 1, "speechConfig": {}, "stopSequences": ["a", "b", "c", "d", "e"]}
+            "generationConfig": {"topK": 1, "speechConfig": {}, "responseFormat": {"image": {}}}
         }))
         .to_string(),
     );
@@ -262,8 +270,8 @@ fn what_is_left_out_is_noted() {
         noted,
         [
             "?",
+            "generationConfig.responseFormat.0.image",
             "generationConfig.speechConfig",
-            "generationConfig.stopSequences.4",
             "generationConfig.topK",
             "labels",
             "safetySettings",

@@ -170,6 +170,8 @@ pub(super) struct GenerationConfig {
     pub response_schema: Option<Value>,
     #[serde(alias = "response_json_schema")]
     pub response_json_schema: Option<Value>,
+    #[serde(alias = "response_format")]
+    pub response_format: Option<Many<ResponseFormat>>,
     #[serde(alias = "response_modalities")]
     pub response_modalities: Option<Vec<String>>,
     #[serde(alias = "response_logprobs")]
@@ -179,6 +181,23 @@ pub(super) struct GenerationConfig {
     pub thinking_config: Option<ThinkingConfig>,
     #[serde(flatten)]
     pub rest: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ResponseFormat {
+    pub text: Option<TextResponseFormat>,
+    /// Pictures, sounds and films.
+    #[serde(flatten)]
+    pub rest: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct TextResponseFormat {
+    #[serde(alias = "mime_type")]
+    pub mime_type: Option<String>,
+    pub schema: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]

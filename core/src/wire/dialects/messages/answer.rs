@@ -44,7 +44,6 @@ pub(super) struct Message<'a> {
     content: Vec<ContentBlock<'a>>,
     stop_reason: Option<&'static str>,
     stop_sequence: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     stop_details: Option<RefusalStopDetails>,
     usage: Usage,
 }
@@ -157,8 +156,8 @@ impl Answering {
         Self { seed, model, thinking, prompt_tokens: 0 }
     }
 
-    /// Tells how many tokens the prompt is likely to have. A stream starts with that number; it ends with the true one.
-    pub fn expect_prompt(&mut self, tokens: u64) {
+    /// A stream starts with that number; it ends with the true one.
+    pub(in crate::wire::dialects) fn expect_prompt(&mut self, tokens: u64) {
         self.prompt_tokens = tokens;
     }
 

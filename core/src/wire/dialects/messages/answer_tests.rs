@@ -22,7 +22,7 @@ fn a_text_is_a_message() {
         String::from_utf8(answer.whole(upstream.to_string().as_bytes()).unwrap()).unwrap(),
         concat!(
             r#"{"id":"msg_abababababababababababab","type":"message","role":"assistant","model":"gpt-oss-120b","#,
-            r#""content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn","stop_sequence":null,"#,
+            r#""content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn","stop_sequence":null,"stop_details":null,"#,
             r#""usage":{"input_tokens":4,"cache_creation_input_tokens":0,"cache_read_input_tokens":16,"output_tokens":2,"#,
             r#""output_tokens_details":{"thinking_tokens":1}}}"#
         )
@@ -90,7 +90,7 @@ fn every_end_has_its_reason() {
     ] {
         let answer = reason(finish, message);
         assert_eq!(answer["stop_reason"], expected, "{finish}");
-        assert_eq!(answer.get("stop_details").is_some(), expected == "refusal");
+        assert_eq!(answer["stop_details"].is_object(), expected == "refusal");
     }
     assert_eq!(
         reason("content_filter", json!({}))["stop_details"],

@@ -32,11 +32,11 @@ pub(super) fn is_server_side(kind: &str) -> bool {
 /// Whose content is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A user's message.
+    /// The user's last message.
     User,
-    /// A tool's result. The client did not choose what is in it, and it stays in the conversation for good: what
-    /// can't be passed on is named in the text, so that the model knows, instead of ending the conversation.
-    ToolResult,
+    /// A tool's result, or an earlier message: an error would end the conversation for good, since both are sent
+    /// again with each request. What can't be passed on is named in the text, so that the model knows.
+    Kept,
     /// What takes text only.
     TextOnly,
 }
@@ -56,9 +56,14 @@ pub(super) fn parts(
                 read(block, place, &format!("{path}.{at}"), notes, &mut parts)?;
             }
         }
-        Content::Other => notes.dropped(path),
+        Content::Other => return Err(no_content(path)),
     }
     Ok(parts)
+}
+
+/// 400: an object stands where only the blocks of server tools have one.
+pub(super) fn no_content(path: impl Into<String>) -> ApiError {
+    refused("invalid_type", path, "it must be a text or a list of blocks.")
 }
 
 /// Reads one block, which is none of a tool, into parts.
@@ -83,7 +88,7 @@ pub(super) fn read(
             Some(url) if place != Place::TextOnly => {
                 parts.push(Part::ImageUrl { image_url: ImageUrl { url, detail: None } });
             }
-            _ if place == Place::ToolResult => left_out("an image", path, notes, parts),
+            _ if place == Place::Kept => left_out("an image", path, notes, parts),
             Some(_) => return Err(refused("unsupported_value", path, "only text can stand here.")),
             None => {
                 let what =
@@ -108,11 +113,11 @@ pub(super) fn read(
             Some(Content::Text(text)) => push_text(parts, text),
             _ => notes.dropped(path),
         },
-        "tool_reference" if place == Place::ToolResult => {
+        "tool_reference" if place == Place::Kept => {
             push_text(parts, format!("Tool: {}", block.tool_name.unwrap_or_default()));
         }
         kind if is_server_side(kind) => notes.dropped(path),
-        _ if place == Place::ToolResult => left_out("content of an unknown type", path, notes, parts),
+        _ if place == Place::Kept => left_out("content of an unknown type", path, notes, parts),
         _ => {
             let what = "this type of block is not known here; send its content as text.";
             return Err(refused("unsupported_value", path, what));
@@ -189,7 +194,7 @@ fn document(
             push_text(parts, heading);
             parts.append(&mut self::parts(content, place, &format!("{path}.source.content"), notes)?);
         }
-        _ if place == Place::ToolResult => left_out("a document", path, notes, parts),
+        _ if place == Place::Kept => left_out("a document", path, notes, parts),
         _ => {
             let what = "documents can be read as text only: send a source of type `text` or `content`.";
             return Err(refused("unsupported_value", path, what));

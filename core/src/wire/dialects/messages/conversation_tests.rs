@@ -1,6 +1,7 @@
 //! Turns, calls and results.
 
 use super::testing::{messages, notes, refusal};
+use crate::wire::dialects::Changed;
 use serde_json::{Value, json};
 
 fn body(messages: Value) -> Value {
@@ -241,41 +242,115 @@ fn ids_that_come_again_in_a_later_turn_are_told_apart() {
 }
 
 #[test]
-fn what_anthropic_refuses_is_refused() {
-    let turn = |calls: Value, results: Value| {
+fn a_call_without_a_result_gets_one_that_says_so() {
+    let none = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "No result was given."});
+    let turns = json!([
+        {"role": "user", "content": "Go"},
+        {"role": "assistant", "content": [call("a", "f"), call("b", "f")]},
+        {"role": "user", "content": [result("b", json!("1")), {"type": "text", "text": "Stop."}]},
+        {"role": "assistant", "content": [call("c", "f")]}
+    ]);
+    assert_eq!(
+        messages(turns.clone()).as_array().unwrap()[1..],
+        [
+            json!({"role": "assistant", "tool_calls": [sent("a", "f"), sent("b", "f")]}),
+            none("a"),
+            json!({"role": "tool", "tool_call_id": "b", "content": "1"}),
+            json!({"role": "user", "content": "Stop."}),
+            json!({"role": "assistant", "tool_calls": [sent("c", "f")]}),
+            none("c"),
+        ]
+    );
+    let translated = super::testing::translated(&body(turns));
+    let notes: Vec<_> = translated.notes.all().iter().map(|note| (note.path.as_str(), note.what)).collect();
+    assert_eq!(notes, [("messages.1", Changed::Translated), ("messages.3", Changed::Translated)]);
+}
+
+#[test]
+fn a_result_without_a_call_is_left_out() {
+    let orphans = json!([result("x", json!("0")), {"type": "text", "text": "Hi"}]);
+    let turns = json!([
+        {"role": "user", "content": orphans},
+        {"role": "assistant", "content": [call("a", "f")]},
+        {"role": "user", "content": [result("a", json!("1")), result("a", json!("2")), result("b", json!("3"))]},
+        {"role": "assistant", "content": "Done."},
+        {"role": "user", "content": [result("a", json!("4"))]}
+    ]);
+    assert_eq!(
+        messages(turns.clone()),
+        json!([
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "tool_calls": [sent("a", "f")]},
+            {"role": "tool", "tool_call_id": "a", "content": "1"},
+            {"role": "assistant", "content": "Done."}
+        ])
+    );
+    let noted =
+        ["messages.0.content.0", "messages.2.content.1", "messages.2.content.2", "messages.4.content.0"];
+    assert_eq!(notes(&body(turns)), noted);
+}
+
+#[test]
+fn calls_of_one_turn_by_the_same_id_keep_their_results() {
+    let turns = json!([
+        {"role": "user", "content": "Go"},
+        {"role": "assistant", "content": [call("a", "f"), call("a", "g"), call("a_2", "h")]},
+        {"role": "user", "content": [result("a", json!("f")), result("a_2", json!("h")), result("a", json!("g"))]}
+    ]);
+    let sent = messages(turns);
+    let calls: Vec<(&str, &str)> = sent[1]["tool_calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| (call["id"].as_str().unwrap(), call["function"]["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(calls, [("a", "f"), ("a_2", "g"), ("a_2_2", "h")]);
+    for (at, (id, said)) in calls.into_iter().enumerate() {
+        assert_eq!(sent[at + 2], json!({"role": "tool", "tool_call_id": id, "content": said}));
+    }
+}
+
+#[test]
+fn messages_of_the_system_may_be_for_one_turn_only() {
+    let system = |text: &str, until: &str| json!({"role": "system", "content": text, "clear_at": until});
+    let turns = json!([
+        {"role": "user", "content": "Hi"},
+        system("Once.", "next_user_message"),
+        system("Always.", "never"),
+        {"role": "user", "content": "More"},
+        system("Now.", "next_user_message"),
+    ]);
+    assert_eq!(
+        messages(turns.clone()),
+        json!([
+            {"role": "user", "content": "Hi"},
+            {"role": "system", "content": "Always."},
+            {"role": "user", "content": "More"},
+            {"role": "system", "content": "Now."}
+        ])
+    );
+    assert_eq!(notes(&body(turns)), ["messages.1"]);
+}
+
+#[test]
+fn what_can_not_be_read_is_refused() {
+    let turn = |calls: Value| {
         body(
-            json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]),
+            json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": calls}, {"role": "user", "content": "x"}]),
         )
     };
-    for (calls, results, param) in [
-        (json!([call("a", "f")]), json!("no result"), "messages.1"),
-        (json!([call("a", "f"), call("b", "f")]), json!([result("a", json!("1"))]), "messages.1"),
-        (json!("text"), json!([result("a", json!("1"))]), "messages.2.content.0"),
-        (json!([call("a", "f")]), json!([result("b", json!("1"))]), "messages.2.content.0"),
-        (
-            json!([call("a", "f")]),
-            json!([result("a", json!("1")), result("a", json!("2"))]),
-            "messages.2.content.1",
-        ),
-        (json!([call("a", "f"), call("a", "f")]), json!([result("a", json!("1"))]), "messages.1.content.1"),
-        (json!([{"type": "tool_use", "id": "a", "input": {}}]), json!("x"), "messages.1.content.0"),
-        (
-            json!([{"type": "tool_use", "id": "a", "name": "f", "input": [1]}]),
-            json!("x"),
-            "messages.1.content.0",
-        ),
-        (
-            json!([{"type": "image", "source": {"type": "url", "url": "https://example.com"}}]),
-            json!("x"),
-            "messages.1.content.0",
-        ),
-        (json!([{"type": "text"}]), json!("x"), "messages.1.content.0"),
+    for calls in [
+        json!([{"type": "tool_use", "id": "a", "input": {}}]),
+        json!([{"type": "tool_use", "id": "", "name": "f", "input": {}}]),
+        json!([{"type": "tool_use", "id": "a", "name": "f", "input": [1]}]),
+        json!([{"type": "image", "source": {"type": "url", "url": "https://example.com"}}]),
+        json!([{"type": "text"}]),
     ] {
-        assert_eq!(refusal(&turn(calls.clone(), results)).param, param, "{calls}");
+        assert_eq!(refusal(&turn(calls.clone())).param, "messages.1.content.0", "{calls}");
     }
-    let last =
-        body(json!([{"role": "user", "content": "Go"}, {"role": "assistant", "content": [call("a", "f")]}]));
-    assert_eq!(refusal(&last).param, "messages.1");
+    assert_eq!(refusal(&turn(json!({}))).param, "messages.1.content");
+    let error = refusal(&body(json!([{"role": "user"}])));
+    assert_eq!((&*error.param, &*error.code), ("messages.0.content", "missing_required_parameter"));
 }
 
 #[test]
@@ -288,4 +363,20 @@ fn arguments_are_an_object_whatever_stands_for_none() {
         assert_eq!(sent[1]["tool_calls"][0]["function"]["arguments"], "{}");
         assert_eq!(sent[1].get("content"), None);
     }
+}
+
+#[test]
+fn what_was_refused_once_does_not_end_the_conversation() {
+    let pdf = json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}});
+    let first = json!({"role": "user", "content": [{"type": "text", "text": "Read this."}, pdf]});
+    assert_eq!(refusal(&body(json!([first]))).param, "messages.0.content.1");
+    let turns = json!([first, {"role": "user", "content": "Never mind."}]);
+    assert_eq!(
+        messages(turns.clone()),
+        json!([
+            {"role": "user", "content": "Read this.\n\n[Here was a document, which could not be passed on.]"},
+            {"role": "user", "content": "Never mind."}
+        ])
+    );
+    assert_eq!(notes(&body(turns)), ["messages.0.content.1"]);
 }

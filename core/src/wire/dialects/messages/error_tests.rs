@@ -45,9 +45,23 @@ fn only_an_overload_changes_its_status() {
     for status in (400..=599).filter(|status| *status != 503) {
         assert_eq!(error_status(&of(status)), status);
     }
-    assert_eq!(error_status(&of(503)), 529);
-    let no_keys = ApiError::no_active_keys();
-    assert_eq!((error_status(&no_keys), &body(&no_keys)["error"]["type"]), (503, &json!("api_error")));
+    let kind =
+        |error: &ApiError| (error_status(error), body(error)["error"]["type"].as_str().unwrap().to_owned());
+    let overloaded = (529, "overloaded_error".to_owned());
+    assert_eq!(kind(&of(503)), overloaded);
+    assert_eq!(kind(&ApiError { should_retry: Some(false), ..of(503) }), overloaded);
+    assert_eq!(kind(&ApiError::upstream_unavailable()), overloaded);
+    let queue = UpstreamError { code: "queue_exceeded".into(), ..UpstreamError::default() };
+    assert_eq!(kind(&client_error(429, queue)), overloaded);
+
+    let unpaid = client_error(402, UpstreamError::default());
+    for error in [ApiError::no_active_keys(), ApiError::not_configured("x"), unpaid] {
+        assert_eq!(kind(&error), (503, "api_error".to_owned()));
+    }
+    assert_eq!(kind(&ApiError::path_blocked()), (502, "api_error".to_owned()));
+    assert_eq!(kind(&ApiError::stream_interrupted()), (502, "api_error".to_owned()));
+    assert_eq!(kind(&ApiError::rate_limited(9)), (429, "rate_limit_error".to_owned()));
+    assert_eq!(kind(&ApiError::upstream_timeout()), (504, "timeout_error".to_owned()));
 }
 
 #[test]

@@ -26,11 +26,20 @@ struct ErrorDetails<'a> {
     error_code: &'a str,
 }
 
-/// An error's status: 529 is how Anthropic says that it is overloaded, which is worth another try; a 503 that is not
-/// stays one.
+/// What a 503 says of Rondo's own keys and settings: nobody is overloaded, somebody has to act.
+const OURS: [&str; 4] = ["no_active_keys", "model_pool_empty", "not_configured", "upstream_payment_required"];
+
+/// An error's status: 529 is how Anthropic says that it is overloaded or not there for now.
 #[must_use]
 pub fn error_status(error: &ApiError) -> u16 {
-    if error.status == 503 && error.should_retry != Some(false) { 529 } else { error.status }
+    let code: &str = &error.code;
+    match error.status {
+        503 if !OURS.contains(&code) => 529,
+        // The upstream's own queue, not a limit of the client's.
+        429 if code == "queue_exceeded" => 529,
+        502 if code == "upstream_unavailable" => 529,
+        status => status,
+    }
 }
 
 /// An error's body.

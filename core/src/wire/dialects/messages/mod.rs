@@ -16,22 +16,16 @@ mod turns;
 
 pub use answer::Answering;
 pub use failure::{error_body, error_status};
-pub use translate::{count_tokens, request};
+pub use translate::{count, counted, request};
 
 use crate::wire::errors::ApiError;
 
-/// 400: `what` says what is wrong with the field at `path`, and what to do.
+/// 400: `what` says what is wrong with the field at `path`, and what to do. The dialect's errors have no field for
+/// the path, so the message starts with it.
 fn refused(code: &'static str, path: impl Into<String>, what: &str) -> ApiError {
     let path: String = path.into();
-    ApiError {
-        status: 400,
-        message: format!("{path}: {what}").into(),
-        kind: "invalid_request_error".into(),
-        param: path.into(),
-        code: code.into(),
-        retry_after_ms: None,
-        should_retry: Some(false),
-    }
+    let message = format!("{path}: {what}");
+    super::refused(code, path, message)
 }
 
 #[cfg(test)]

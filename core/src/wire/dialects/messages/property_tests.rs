@@ -1,6 +1,7 @@
 //! Whatever comes, nothing is lost and nothing panics.
 
-use super::testing::{SEED, chat, names, translated, upstream, with};
+use super::testing::{SEED, added_up, chat, names, translated, upstream, with};
+use crate::wire::cleanup::strict_schema_fault;
 use crate::wire::errors::ApiError;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -158,6 +159,26 @@ fn delta() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!({"type": "string", "format": "date", "pattern": "^a"})),
+        Just(json!({"type": ["object", "null"]})),
+        Just(json!({"type": "object", "additionalProperties": true})),
+        Just(json!({"$ref": "#/$defs/a"})),
+        Just(json!(true)),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        prop_oneof![
+            prop::collection::btree_map("[a-c]|pattern|format", inner.clone(), 0..3)
+                .prop_map(|properties| json!({"type": "object", "properties": properties})),
+            (inner.clone(), "items|not|definitions|additionalProperties")
+                .prop_map(|(schema, name)| json!({(name): schema, "minItems": 1})),
+            (prop::collection::vec(inner, 1..3), "anyOf|oneOf|prefixItems")
+                .prop_map(|(schemas, name)| json!({(name): schemas})),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
 
@@ -185,6 +206,58 @@ proptest! {
                 prop_assert!(text.contains(part.as_str()));
             }
         }
+    }
+
+    /// Interrupted, cut at its beginning, ids used twice: whatever a client kept of a conversation.
+    #[test]
+    fn conversations_in_any_state_become_ones_that_the_upstream_takes(
+        messages in prop::collection::vec((0..5_u8, prop::collection::vec((any::<bool>(), "[ab]"), 0..4)), 1..8),
+    ) {
+        let (mut texts, mut calls) = (0, 0);
+        let messages: Vec<Value> = messages
+            .iter()
+            .map(|(role, blocks)| {
+                let blocks: Vec<Value> = blocks
+                    .iter()
+                    .map(|(text, id)| {
+                        if *text || *role == 4 {
+                            texts += 1;
+                            return json!({"type": "text", "text": format!("<{texts}>")});
+                        }
+                        if *role < 2 {
+                            calls += 1;
+                            return json!({"type": "tool_use", "id": id, "name": "f", "input": {}});
+                        }
+                        json!({"type": "tool_result", "tool_use_id": id, "content": "done"})
+                    })
+                    .collect();
+                let role = match role {
+                    0 | 1 => "assistant",
+                    2 | 3 => "user",
+                    _ => "system",
+                };
+                json!({"role": role, "content": blocks})
+            })
+            .collect();
+        prop_assume!(texts + calls > 0);
+        let chat = chat(&json!({"model": "m", "max_tokens": 9, "messages": messages}));
+        let heard = heard(&chat);
+        prop_assert_eq!(heard.iter().filter(|(role, _)| role == "call").count(), calls);
+        prop_assert_eq!(heard.iter().filter(|(role, _)| role == "tool").count(), calls);
+        for text in 1..=texts {
+            let text = format!("<{text}>");
+            prop_assert_eq!(heard.iter().map(|(_, said)| said.matches(&text).count()).sum::<usize>(), 1);
+        }
+    }
+
+    #[test]
+    fn strict_schemas_have_nothing_that_the_upstream_refuses(schema in schema()) {
+        let tools = json!([{"name": "f", "strict": true, "input_schema": {"type": "object", "properties": {"a": schema}}}]);
+        let request = translated(&with(json!({"tools": tools})));
+        prop_assert_eq!(strict_schema_fault(&request.body), None);
+        let format = json!({"type": "json_schema", "schema": {"type": "object", "properties": {"a": schema}}});
+        let request = translated(&with(json!({"output_format": format})));
+        prop_assert_eq!(strict_schema_fault(&request.body), None);
     }
 
     #[test]
@@ -225,8 +298,8 @@ proptest! {
         whole in any::<bool>(),
     ) {
         let upstream = upstream(&deltas, "stop");
-        let bytes = if whole { upstream.as_str() } else { &upstream[..upstream.len() / 2] };
-        let stream = fed(&with(json!({"thinking": {"type": "adaptive"}})), &[bytes.as_bytes()]);
+        let bytes = if whole { upstream.as_bytes() } else { &upstream.as_bytes()[..upstream.len() / 2] };
+        let stream = fed(&with(json!({"thinking": {"type": "adaptive"}})), &[bytes]);
         let names = names(&stream);
         let mut open = false;
         for (at, name) in names.iter().enumerate() {
@@ -244,9 +317,40 @@ proptest! {
     }
 
     #[test]
+    fn a_stream_adds_up_to_the_whole_answer(
+        reasoning in prop::collection::vec(word(), 0..3),
+        content in prop::collection::vec(word(), 0..3),
+        calls in prop::collection::vec((prop::option::of("[ab]|b:"), any::<i32>()), 0..4),
+        finish in "stop|length|tool_calls|content_filter",
+        display in "summarized|omitted|none",
+    ) {
+        let mut deltas = vec![json!({"role": "assistant"})];
+        deltas.extend(reasoning.iter().map(|text| json!({"reasoning": text})));
+        deltas.extend(content.iter().map(|text| json!({"content": text})));
+        let mut whole_calls = Vec::new();
+        for (index, (id, argument)) in calls.iter().enumerate() {
+            deltas.push(json!({"tool_calls": [{"index": index, "id": id, "function": {"name": "f", "arguments": "{\"n\":"}}]}));
+            deltas.push(json!({"tool_calls": [{"index": index, "function": {"arguments": format!("{argument}}}")}}]}));
+            whole_calls.push(json!({"id": id, "function": {"name": "f", "arguments": format!("{{\"n\":{argument}}}")}}));
+        }
+        let body = match display.as_str() {
+            "none" => with(json!({})),
+            display => with(json!({"thinking": {"type": "adaptive", "display": display}})),
+        };
+        let message = json!({"reasoning": reasoning.concat(), "content": content.concat(), "tool_calls": whole_calls});
+        let usage = json!({"prompt_tokens": 15, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}});
+        let whole = json!({"model": "gpt-oss-120b", "choices": [{"message": message, "finish_reason": finish}], "usage": usage});
+        let whole = translated(&body).answering.whole(whole.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(
+            added_up(&fed(&body, &[upstream(&deltas, &finish).as_bytes()])),
+            serde_json::from_slice::<Value>(&whole).unwrap()
+        );
+    }
+
+    #[test]
     fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<usize>(), byte in any::<u8>()) {
         let _ = super::request(&bytes, SEED);
-        let _ = super::count_tokens(&bytes);
+        let _ = super::count(&bytes, SEED);
         let _ = translated(&with(json!({}))).answering.whole(&bytes);
         fed(&with(json!({})), &[bytes.as_slice()]);
 

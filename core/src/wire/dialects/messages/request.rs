@@ -28,6 +28,8 @@ pub(super) struct MessagesRequest {
     pub output_format: Option<OutputFormat>,
     pub metadata: Option<Metadata>,
     pub service_tier: Option<String>,
+    pub thread: Option<Thread>,
+    pub compaction: Option<IgnoredAny>,
     /// Everything else: `context_management`, `mcp_servers`, `container`, …
     #[serde(flatten)]
     pub rest: BTreeMap<String, IgnoredAny>,
@@ -36,7 +38,23 @@ pub(super) struct MessagesRequest {
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageParam {
     pub role: Role,
-    pub content: Content,
+    /// Only messages of the role `system` may have none.
+    pub content: Option<Content>,
+    pub clear_at: Option<String>,
+    pub output_config: Option<MessageOutputConfig>,
+}
+
+/// What a message of the role `system` may say of the answers behind it.
+#[derive(Debug, Deserialize)]
+pub(super) struct MessageOutputConfig {
+    pub effort: Option<String>,
+}
+
+/// A conversation that Anthropic's servers keep.
+#[derive(Debug, Deserialize)]
+pub(super) struct Thread {
+    #[serde(default)]
+    pub r#type: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -64,7 +82,7 @@ pub(super) struct Block {
     pub source: Option<Source>,
     pub id: Option<String>,
     pub name: Option<String>,
-    pub input: Option<Value>,
+    pub input: Option<Box<Value>>,
     pub tool_use_id: Option<String>,
     pub content: Option<Content>,
     pub is_error: Option<bool>,
@@ -72,7 +90,18 @@ pub(super) struct Block {
     pub title: Option<String>,
     pub context: Option<String>,
     pub tool_name: Option<String>,
+    /// Of a change of the tools.
+    pub tool: Option<Box<ChangedTool>>,
     pub cache_control: Option<IgnoredAny>,
+}
+
+/// A tool that is added or taken away in the middle of a conversation.
+#[derive(Debug, Deserialize)]
+pub(super) struct ChangedTool {
+    #[serde(default)]
+    pub r#type: String,
+    pub name: Option<String>,
+    pub definition: Option<Tool>,
 }
 
 /// Where a picture or a document is. Of a search result it is a text.

@@ -1,6 +1,6 @@
 //! Everything of a request beside its conversation and its tools.
 
-use super::testing::{chat, counted, messages, notes, refusal, with};
+use super::testing::{chat, messages, notes, refusal, tokens, with};
 use serde_json::{Value, json};
 
 const AGENT: &str = include_str!("fixtures/agent.json");
@@ -80,6 +80,9 @@ fn thinking_and_effort_become_reasoning_effort() {
             "low"
         );
     }
+    let turns = json!([{"role": "user", "content": "Hi"}, {"role": "system", "output_config": {"effort": "low"}},
+        {"role": "system", "content": [], "output_config": {"effort": "medium"}}, {"role": "user", "content": "More"}]);
+    assert_eq!(effort(json!({"output_config": {"effort": "max"}, "messages": turns})), "medium");
     assert_eq!(effort(json!({"output_config": {"effort": "extreme"}})), Value::Null);
     assert_eq!(notes(&with(json!({"output_config": {"effort": "extreme"}}))), ["output_config.effort"]);
     assert_eq!(refusal(&with(json!({"thinking": {"type": "sometimes"}}))).param, "thinking.type");
@@ -125,7 +128,8 @@ fn beside_tools_the_schema_is_told_since_the_upstream_refuses_both() {
     assert_eq!(asked.get("response_format"), None);
     let system = asked["messages"][0]["content"].as_str().unwrap();
     assert!(system.starts_with("Be brief.\n\n"), "{system}");
-    assert!(system.ends_with(r#"{"properties":{"a":{}},"type":"object"}"#), "{system}");
+    let (_, told) = system.rsplit_once("code fence: ").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(told).unwrap(), format["schema"]);
     assert_eq!(notes(&with(fields.clone())), ["output_config.format"]);
 
     let mut fields = fields;
@@ -154,8 +158,16 @@ fn fields_of_betas_are_taken_and_noted() {
         "cache_control": {"type": "ephemeral"}, "a name that says something": 1});
     let mut noted = notes(&with(fields.clone()));
     noted.sort();
-    assert_eq!(noted, ["body", "cache_control", "container", "context_management", "mcp_servers", "speed"]);
+    assert_eq!(noted, ["?", "cache_control", "container", "context_management", "mcp_servers", "speed"]);
     assert_eq!(chat(&with(fields)), chat(&with(json!({}))));
+}
+
+#[test]
+fn what_only_anthropics_servers_keep_is_refused() {
+    assert_eq!(notes(&with(json!({"thread": {"type": "create"}, "compaction": null}))), ["thread"]);
+    let thread = json!({"type": "continue", "previous_message_id": "msg_1"});
+    assert_eq!(refusal(&with(json!({"thread": thread}))).param, "thread");
+    assert_eq!(refusal(&with(json!({"compaction": {"type": "summarize"}}))).param, "compaction");
 }
 
 #[test]
@@ -218,15 +230,15 @@ fn an_agents_question_for_a_title_is_held_to_its_schema() {
 #[test]
 fn tokens_are_counted_over_what_is_sent() {
     let short =
-        counted(&json!({"model": "m", "messages": [{"role": "user", "content": "Hello, how are you?"}]}));
+        tokens(&json!({"model": "m", "messages": [{"role": "user", "content": "Hello, how are you?"}]}));
     assert!((7..=20).contains(&short), "{short}");
-    let agent = counted(&body(AGENT));
+    let agent = tokens(&body(AGENT));
     let mut longer = body(AGENT);
     longer["messages"][0]["content"] = json!("word ".repeat(1000));
-    assert!(counted(&longer) > agent + 900, "{agent}");
+    assert!(tokens(&longer) > agent + 900, "{agent}");
     assert_eq!(
-        counted(&with(json!({"context_management": {"edits": ["x".repeat(500)]}}))),
-        counted(&with(json!({})))
+        tokens(&with(json!({"context_management": {"edits": ["x".repeat(500)]}}))),
+        tokens(&with(json!({})))
     );
 }
 
@@ -240,6 +252,8 @@ fn what_is_no_request_says_where_without_repeating_it() {
         r#"{"messages":5}"#,
         r#"{"messages":[{"role":"wizard","content":"s3cret"}]}"#,
         r#"{"messages":[{"role":"user"}]}"#,
+        r#"{"messages":[{"role":"user","content":{"s3cret":1}}]}"#,
+        r#"{"messages":[{"role":"assistant","content":{"s3cret":1}}]}"#,
         r#"{"messages":[{"role":"user","content":{"s3cret":1}}],"max_tokens":"s3cret"}"#,
         r#"{"messages":[]}"#,
         r#"{"messages":[{"role":"user","content":[]}]}"#,
@@ -249,7 +263,9 @@ fn what_is_no_request_says_where_without_repeating_it() {
         assert!(!error.message.contains("s3cret"), "{}", error.message);
     }
     let error = refusal(&with(json!({"max_tokens": "many"})));
-    assert!(error.message.contains("expected u64 at line 1"), "{}", error.message);
+    assert_eq!(error.message, "`max_tokens` does not have the type that a Messages request wants there.");
+    let turns = json!([{"role": "user", "content": [{"type": "text", "text": 5}]}]);
+    assert_eq!(refusal(&with(json!({"messages": turns}))).param, "messages.0.content.0.text");
     assert_eq!(
         messages(json!([{"role": "system", "content": "Only this."}])),
         json!([{"role": "system", "content": "Only this."}])

@@ -17,8 +17,11 @@ pub(super) fn strict(schema: &Value) -> Option<(Value, bool)> {
 /// Without what says nothing of the arguments and may be refused: `$schema`, and null where a list may be left out.
 pub(super) fn tidy(schema: &mut Value) {
     if let Value::Object(object) = schema {
-        object.remove("$schema");
-        object.retain(|name, value| !(value.is_null() && matches!(name.as_str(), "properties" | "required")));
+        object.retain(|name, value| match name.as_str() {
+            "$schema" => false,
+            "properties" | "required" => !value.is_null(),
+            _ => true,
+        });
     }
 }
 

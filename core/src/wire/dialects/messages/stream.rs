@@ -27,19 +27,22 @@ enum MessageStreamEvent<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'static str },
-    InputJsonDelta { partial_json: &'a str },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'static str },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: &'a str },
 }
 
 #[derive(Serialize)]
 struct MessageDelta {
     stop_reason: &'static str,
     stop_sequence: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     stop_details: Option<RefusalStopDetails>,
 }
 
@@ -98,7 +101,7 @@ impl Answer {
             return;
         }
         if self.open == Open::Thinking {
-            self.delta(Delta::SignatureDelta { signature: SIGNATURE }, out);
+            self.delta(Delta::Signature { signature: SIGNATURE }, out);
         }
         self.open = Open::None;
         let event = MessageStreamEvent::ContentBlockStop { index: self.index };
@@ -124,7 +127,7 @@ impl Answer {
             self.open(Open::Thinking, ContentBlock::Thinking { thinking: "", signature: "" }, out);
         }
         if shown == Thinking::Shown {
-            return self.delta(Delta::ThinkingDelta { thinking }, out);
+            return self.delta(Delta::Thinking { thinking }, out);
         }
         self.hidden += 1;
         if self.hidden >= HIDDEN_PIECES {
@@ -137,7 +140,7 @@ impl Answer {
         if self.open != Open::Text {
             self.open(Open::Text, ContentBlock::Text { text: "" }, out);
         }
-        self.delta(Delta::TextDelta { text }, out);
+        self.delta(Delta::Text { text }, out);
     }
 
     fn call(&mut self, piece: &CallPiece<'_>, out: &mut Vec<u8>) {
@@ -166,7 +169,7 @@ impl Answer {
             self.open(open, ContentBlock::ToolUse { id: &ours, name, input }, out);
         }
         if !arguments.is_empty() {
-            self.delta(Delta::InputJsonDelta { partial_json: arguments }, out);
+            self.delta(Delta::InputJson { partial_json: arguments }, out);
         }
     }
 }
@@ -226,6 +229,11 @@ impl Machine for Answer {
     }
 
     fn ping(&mut self, out: &mut Vec<u8>) {
+        if self.over {
+            return;
+        }
+        // A stream starts with its message, whatever comes first of the upstream.
+        self.start("", out);
         write_event(out, Some("ping"), &MessageStreamEvent::Ping);
     }
 }

@@ -1,11 +1,10 @@
 //! Streamed answers, to the letter.
 
 use super::testing::{chunk, names, streamed, translated, upstream, with};
-use crate::wire::dialects::Answering;
 use crate::wire::errors::ApiError;
 use serde_json::{Value, json};
 
-const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_abababababababababababab\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"gpt-oss-120b\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":0}}}\n\n";
+const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_abababababababababababab\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"gpt-oss-120b\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"stop_details\":null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":0}}}\n\n";
 const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 const BROKEN: &str = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The upstream's answer broke off before it was complete.\",\"details\":{\"error_code\":\"stream_interrupted\"}}}\n\n";
 
@@ -17,7 +16,7 @@ fn event(data: &str) -> String {
 fn end(reason: &str) -> String {
     let usage = r#"{"input_tokens":10,"cache_creation_input_tokens":0,"cache_read_input_tokens":5,"output_tokens":7}"#;
     event(&format!(
-        r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}","stop_sequence":null}},"usage":{usage}}}"#
+        r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}","stop_sequence":null,"stop_details":null}},"usage":{usage}}}"#
     )) + STOP
 }
 
@@ -184,10 +183,10 @@ fn usage_may_come_behind_the_last_choice_or_not_at_all() {
     let expected = START.to_owned() + &text_block(0, &["x"]) + &end("end_turn");
     assert_eq!(streamed(&with(json!({})), &format!("{finish}{usage}data: [DONE]\n\n")), expected);
 
-    let Answering::Messages(mut answering) = translated(&with(json!({}))).answering else { panic!() };
+    let mut answering = translated(&with(json!({}))).answering;
     answering.expect_prompt(12);
     let mut out = Vec::new();
-    let mut stream = Answering::Messages(answering).stream();
+    let mut stream = answering.stream();
     stream.feed(format!("{finish}data: [DONE]\n\n").as_bytes(), &mut out);
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.matches(r#""input_tokens":12,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0"#).count(), 2);
@@ -240,7 +239,7 @@ fn silence_and_hidden_reasoning_have_signs_of_life() {
     let mut stream = translated(&with(json!({}))).answering.stream();
     let mut out = Vec::new();
     stream.ping(&mut out);
-    assert_eq!(String::from_utf8(out).unwrap(), ping);
+    assert_eq!(String::from_utf8(out).unwrap(), START.replace("gpt-oss-120b", "m") + ping);
 
     let mut deltas = vec![json!({"reasoning": "hm "}); 300];
     deltas.push(json!({"content": "Hello"}));
@@ -253,5 +252,5 @@ fn silence_and_hidden_reasoning_have_signs_of_life() {
     stream.ping(&mut out);
     stream.end(&ApiError::stream_interrupted(), &mut out);
     assert!(stream.is_over());
-    assert_eq!(names(&String::from_utf8(out).unwrap()), ["message_start", "message_delta", "message_stop"]);
+    assert_eq!(names(&String::from_utf8(out).unwrap()), ["message_delta", "message_stop"]);
 }

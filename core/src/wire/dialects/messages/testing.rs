@@ -1,8 +1,10 @@
 //! What the tests of this dialect share.
 
-use super::{count_tokens, request};
+use super::{count, counted, request};
 use crate::wire::dialects::{Seed, Translated};
 use crate::wire::errors::ApiError;
+use crate::wire::json::scan;
+use crate::wire::usage::estimate_prompt;
 use serde_json::{Value, json};
 
 pub(super) const SEED: Seed = Seed { now_s: 1_700_000_000, entropy: [0xAB; 16] };
@@ -31,7 +33,8 @@ pub(super) fn with(fields: Value) -> Value {
 pub(super) fn refusal(body: &Value) -> ApiError {
     let error = request(body.to_string().as_bytes(), SEED).unwrap_err();
     assert_eq!((error.status, error.should_retry), (400, Some(false)));
-    assert!(error.message.starts_with(&*error.param), "{error:?}");
+    let said = error.message.strip_prefix('`').unwrap_or(&error.message);
+    assert!(said.starts_with(&*error.param), "{error:?}");
     error
 }
 
@@ -40,8 +43,11 @@ pub(super) fn notes(body: &Value) -> Vec<String> {
     translated(body).notes.all().iter().map(|note| note.path.clone()).collect()
 }
 
-pub(super) fn counted(body: &Value) -> u64 {
-    let answer: Value = serde_json::from_slice(&count_tokens(body.to_string().as_bytes()).unwrap()).unwrap();
+/// What a client that has its tokens counted is told.
+pub(super) fn tokens(body: &Value) -> u64 {
+    let chat = count(body.to_string().as_bytes(), SEED).unwrap().body;
+    let estimate = estimate_prompt(&chat, &scan(&chat).unwrap());
+    let answer: Value = serde_json::from_slice(&counted(estimate)).unwrap();
     assert_eq!(answer.as_object().unwrap().len(), 1);
     answer["input_tokens"].as_u64().unwrap()
 }
@@ -83,4 +89,41 @@ pub(super) fn names(stream: &str) -> Vec<String> {
         name.to_owned()
     };
     stream.split_terminator("\n\n").map(named).collect()
+}
+
+/// The message that a client puts together from a stream.
+pub(super) fn added_up(stream: &str) -> Value {
+    let mut message = Value::Null;
+    let mut input = String::new();
+    for event in stream.split_terminator("\n\n") {
+        let mut event: Value = serde_json::from_str(event.split_once("\ndata: ").unwrap().1).unwrap();
+        let at = usize::try_from(event["index"].as_u64().unwrap_or(0)).unwrap();
+        match event["type"].as_str().unwrap() {
+            "message_start" => message = event["message"].take(),
+            "content_block_start" => {
+                assert_eq!(message["content"].as_array().unwrap().len(), at);
+                message["content"].as_array_mut().unwrap().push(event["content_block"].take());
+            }
+            "content_block_delta" => {
+                let block = &mut message["content"][at];
+                for name in ["text", "thinking", "signature"] {
+                    if let Some(more) = event["delta"][name].as_str() {
+                        block[name] = json!(block[name].as_str().unwrap().to_owned() + more);
+                    }
+                }
+                input += event["delta"]["partial_json"].as_str().unwrap_or_default();
+            }
+            "content_block_stop" if !input.is_empty() => {
+                message["content"][at]["input"] = serde_json::from_str(&std::mem::take(&mut input)).unwrap();
+            }
+            "message_delta" => {
+                message["usage"] = event["usage"].take();
+                for name in ["stop_reason", "stop_sequence", "stop_details"] {
+                    message[name] = event["delta"][name].take();
+                }
+            }
+            _ => {}
+        }
+    }
+    message
 }

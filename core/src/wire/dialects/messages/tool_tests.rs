@@ -128,3 +128,26 @@ fn the_choice_of_tools_is_kept() {
     assert_eq!(chat(&with(json!({"tool_choice": {"type": "none"}}))).get("tool_choice"), None);
     assert_eq!(refusal(&with(json!({"tool_choice": {"type": "any"}}))).param, "tool_choice");
 }
+
+#[test]
+fn tools_change_in_the_middle_of_a_conversation() {
+    let change = |kind: &str, tool: Value| json!({"type": kind, "tool": tool});
+    let named = |name: &str| json!({"type": "tool_reference", "name": name});
+    let defined = json!({"type": "tool_definition", "definition": tool("late")});
+    let server = json!({"type": "mcp_toolset_reference", "server_name": "g"});
+    let turns = json!([{"role": "user", "content": "Hi"}, {"role": "system", "content": [
+        change("tool_removal", named("f")), change("tool_removal", named("g")), {"type": "text", "text": "New tools."},
+        change("tool_addition", named("g")), change("tool_addition", defined), change("tool_removal", server)]}]);
+    let body = with(json!({"messages": turns, "tools": [tool("f"), tool("g")]}));
+    let sent = chat(&body);
+    let names: Vec<&str> = sent["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["function"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["g", "late"]);
+    assert_eq!(sent["messages"][1], json!({"role": "system", "content": "New tools."}));
+    let noted = [0, 1, 3, 4, 5].map(|n| format!("messages.1.content.{n}"));
+    assert_eq!(notes(&body), noted);
+}

@@ -1,15 +1,63 @@
 //! Tools and how they are chosen.
 
-use super::request::{Tool, ToolChoice};
+use super::request::{Block, Tool, ToolChoice};
 use super::{refused, schema};
 use crate::wire::dialects::chat::{self, Function};
 use crate::wire::dialects::{Changed, Notes};
 use crate::wire::errors::ApiError;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 /// Tools that Anthropic's servers run. A model that may use one may also answer without it.
 const SERVER_SIDE: [&str; 6] =
     ["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "advisor_", "mcp_toolset"];
+
+/// A change of the tools in the middle of a conversation.
+#[derive(Debug)]
+pub(super) enum ToolChange {
+    /// A tool that was not among the request's.
+    Defined(Box<Tool>),
+    /// One that was.
+    Added(String),
+    /// It may not be called any more.
+    Removed(String),
+}
+
+impl ToolChange {
+    /// What a block says; None if it is about tools of Anthropic's servers.
+    pub(super) fn of(block: Block) -> Option<Self> {
+        let tool = *block.tool?;
+        match (block.r#type.as_str(), tool.r#type.as_str()) {
+            ("tool_addition", "tool_definition") => Some(Self::Defined(Box::new(tool.definition?))),
+            ("tool_addition", "tool_reference") => Some(Self::Added(tool.name?)),
+            ("tool_removal", "tool_reference") => Some(Self::Removed(tool.name?)),
+            _ => None,
+        }
+    }
+}
+
+/// The tools as they are at the end of the conversation.
+pub(super) fn changed(mut tools: Vec<Tool>, changes: Vec<ToolChange>) -> Vec<Tool> {
+    let mut removed = HashSet::new();
+    for change in changes {
+        match change {
+            ToolChange::Defined(tool) => {
+                if let Some(name) = &tool.name {
+                    removed.remove(name);
+                }
+                tools.push(*tool);
+            }
+            ToolChange::Added(name) => {
+                removed.remove(&name);
+            }
+            ToolChange::Removed(name) => {
+                removed.insert(name);
+            }
+        }
+    }
+    tools.retain(|tool| !tool.name.as_ref().is_some_and(|name| removed.contains(name)));
+    tools
+}
 
 /// Translates the tools.
 pub(super) fn tools(given: Vec<Tool>, notes: &mut Notes) -> Result<Vec<chat::Tool>, ApiError> {

@@ -1,13 +1,13 @@
 //! A request in the upstream's words.
 
 use super::answer::{Answering, Thinking};
-use super::request::{Block, Content, MessagesRequest, OutputConfig, OutputFormat, ThinkingConfig};
-use super::{blocks, refused, schema, tools, turns};
+use super::request::{Block, Content, MessagesRequest, OutputConfig, OutputFormat, ThinkingConfig, Thread};
+use super::turns::{self, Talk};
+use super::{blocks, refused, schema, tools};
 use crate::wire::dialects::chat::{self, Message};
+use crate::wire::dialects::refusal::{field, unreadable};
 use crate::wire::dialects::{self, Changed, Notes, Seed, Translated};
 use crate::wire::errors::ApiError;
-use crate::wire::json::scan;
-use crate::wire::usage::estimate_prompt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -35,48 +35,40 @@ pub fn request(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
     Ok(Translated { body, answering: dialects::Answering::Messages(Box::new(answering)), notes })
 }
 
-/// The answer to `POST /v1/messages/count_tokens`: how many tokens the prompt is likely to have.
+/// Translates the body of `POST /v1/messages/count_tokens`, so that the tokens of what would be sent can be
+/// estimated; [`counted`] makes the answer.
 ///
 /// # Errors
 /// 400 as for the request itself.
-pub fn count_tokens(body: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub fn count(body: &[u8], seed: Seed) -> Result<Translated, ApiError> {
+    // All that this body lacks (`max_tokens`, `stream`, …) may be missing in the other as well.
+    request(body, seed)
+}
+
+/// The answer to `POST /v1/messages/count_tokens`.
+#[must_use]
+pub fn counted(tokens: u64) -> Vec<u8> {
     #[derive(Serialize)]
     struct MessageTokensCount {
         input_tokens: u64,
     }
-    let (request, _) = chat_request(read(body)?, &mut Notes::default())?;
-    let body = request.to_body();
-    let scan = scan(&body).map_err(ApiError::invalid_body)?;
-    let count = MessageTokensCount { input_tokens: estimate_prompt(&body, &scan) };
     // One number: there is nothing in it that could fail.
-    Ok(serde_json::to_vec(&count).unwrap_or_default())
+    serde_json::to_vec(&MessageTokensCount { input_tokens: tokens }).unwrap_or_default()
 }
 
 fn read(body: &[u8]) -> Result<MessagesRequest, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        // Only what was expected is told: what was found is the client's.
-        let text = error.to_string();
-        let expected = text.rsplit_once(", expected ").map(|(_, expected)| expected);
-        let (line, column) = (error.line(), error.column());
-        let what = match (error.is_data(), expected) {
-            (true, Some(expected)) => format!("expected {expected}."),
-            (true, None) => {
-                format!("a required field is missing or twice there, at line {line} column {column}.")
-            }
-            (false, _) => format!("not valid JSON at line {line} column {column}."),
-        };
-        refused(if error.is_data() { "invalid_type" } else { "invalid_json" }, "body", &what)
-    })
+    serde_json::from_slice(body).map_err(|error| unreadable(body, &error, "Messages request"))
 }
 
 fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Request, Thinking), ApiError> {
     for name in given.rest.keys() {
-        notes.dropped(if is_field(name) { name } else { "body" });
+        notes.dropped(field(name));
     }
     if given.top_k.is_some() {
         notes.dropped("top_k");
     }
-    let mut messages = turns::translate(given.messages, notes)?;
+    kept_elsewhere(given.thread, given.compaction.is_some(), notes)?;
+    let Talk { mut messages, effort: said_effort, tool_changes } = turns::translate(given.messages, notes)?;
     if messages.is_empty() {
         return Err(refused("invalid_value", "messages", "at least one message with content is needed."));
     }
@@ -88,7 +80,7 @@ fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Requ
         temperature: given.temperature,
         top_p: given.top_p,
         stop: stop(given.stop_sequences, notes)?,
-        tools: tools::tools(given.tools.unwrap_or_default(), notes)?,
+        tools: tools::tools(tools::changed(given.tools.unwrap_or_default(), tool_changes), notes)?,
         user: given.metadata.and_then(|metadata| metadata.user_id).and_then(|user| bounded(user, notes)),
         service_tier: given.service_tier.and_then(|tier| service_tier(&tier, notes)),
         ..chat::Request::default()
@@ -104,7 +96,8 @@ fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Requ
     if let Some(format) = config.format.or(given.output_format) {
         self::format(format, &mut request, &mut system, notes)?;
     }
-    let effort = effort(config.effort.as_deref(), notes);
+    // What a message says of the effort holds from there on.
+    let effort = effort(said_effort.or(config.effort).as_deref(), notes);
     let (thinking, effort) = self::thinking(given.thinking, effort, notes)?;
     request.reasoning_effort = effort;
     if !system.is_empty() {
@@ -114,10 +107,21 @@ fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Requ
     Ok((request, thinking))
 }
 
-/// A name as fields have them, and none that carries something else.
-fn is_field(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+/// What would go wrong silently: a conversation of which the client sends the rest only, and a summary that is asked
+/// for with a field.
+fn kept_elsewhere(thread: Option<Thread>, compaction: bool, notes: &mut Notes) -> Result<(), ApiError> {
+    if thread.as_ref().is_some_and(|thread| thread.r#type != "create") {
+        let what = "conversations are not kept here; send all messages instead of going on with a thread.";
+        return Err(refused("unsupported_value", "thread", what));
+    }
+    if thread.is_some() {
+        notes.dropped("thread");
+    }
+    if compaction {
+        let what = "conversations are not compacted here; ask for a summary with a message.";
+        return Err(refused("unsupported_parameter", "compaction", what));
+    }
+    Ok(())
 }
 
 /// 0 asks for a prompt to be put into the cache and no answer, which the upstream does not have.
@@ -224,18 +228,23 @@ fn thinking(
         }
         "enabled" => {
             notes.add("thinking.budget_tokens", Changed::Translated);
-            let by_budget = config.budget_tokens.map(|budget| match budget {
-                ..=LOW_BUDGET => "low",
-                ..=MEDIUM_BUDGET => "medium",
-                _ => "high",
-            });
-            Ok((shown, effort.or(by_budget)))
+            Ok((shown, effort.or(config.budget_tokens.map(by_budget))))
         }
         "adaptive" | "between_tools" => Ok((shown, effort)),
         _ => {
             let what = "`type` must be `enabled`, `adaptive` or `disabled`.";
             Err(refused("invalid_value", "thinking.type", what))
         }
+    }
+}
+
+fn by_budget(tokens: u64) -> &'static str {
+    if tokens <= LOW_BUDGET {
+        "low"
+    } else if tokens <= MEDIUM_BUDGET {
+        "medium"
+    } else {
+        "high"
     }
 }
 

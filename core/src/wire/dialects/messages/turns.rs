@@ -4,25 +4,41 @@
 use super::blocks::{self, BETWEEN, Place};
 use super::refused;
 use super::request::{Block, Content, MessageParam, Role};
+use super::tools::ToolChange;
 use crate::wire::dialects::chat::{Message, Part, ToolCall};
 use crate::wire::dialects::{Changed, Notes};
 use crate::wire::errors::ApiError;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+
+/// The result of a call that has none: the conversation was interrupted there.
+const NO_RESULT: &str = "No result was given.";
+
+/// What a conversation comes to.
+#[derive(Default)]
+pub(super) struct Talk {
+    pub messages: Vec<Message>,
+    /// The effort that a message asks for.
+    pub effort: Option<String>,
+    pub tool_changes: Vec<ToolChange>,
+}
 
 /// Translates the messages.
-pub(super) fn translate(messages: Vec<MessageParam>, notes: &mut Notes) -> Result<Vec<Message>, ApiError> {
-    let mut conversation = Conversation::default();
+pub(super) fn translate(messages: Vec<MessageParam>, notes: &mut Notes) -> Result<Talk, ApiError> {
+    let last_user = messages.iter().rposition(|message| message.role == Role::User).unwrap_or(0);
+    let mut conversation = Conversation { last_user, ..Conversation::default() };
     for (at, message) in messages.into_iter().enumerate() {
         conversation.message(at, message, notes)?;
     }
-    conversation.end_turn()?;
-    Ok(conversation.done)
+    conversation.end_turn(notes);
+    Ok(conversation.talk)
 }
 
 #[derive(Default)]
 struct Conversation {
-    done: Vec<Message>,
+    talk: Talk,
+    /// The place of the last message of the user.
+    last_user: usize,
     /// The assistant's turn whose results may still come.
     turn: Option<Turn>,
     /// What the others said since.
@@ -40,8 +56,8 @@ struct Turn {
     in_text: bool,
     reasoning: String,
     calls: Vec<Call>,
-    /// The place of a call by the client's id of it.
-    places: HashMap<String, usize>,
+    /// The places of the calls without a result, by the client's id of them.
+    places: HashMap<String, VecDeque<usize>>,
     answered: bool,
 }
 
@@ -57,40 +73,85 @@ struct CallResult {
 
 impl Conversation {
     fn message(&mut self, at: usize, message: MessageParam, notes: &mut Notes) -> Result<(), ApiError> {
+        match (message.role, message.content) {
+            (Role::System, content) => {
+                let cleared = message.clear_at.as_deref() == Some("next_user_message") && at < self.last_user;
+                if let Some(effort) = message.output_config.and_then(|config| config.effort) {
+                    notes.add("messages.*.output_config", Changed::Translated);
+                    self.talk.effort = Some(effort);
+                }
+                self.system(at, content.unwrap_or(Content::Blocks(Vec::new())), cleared, notes)
+            }
+            (Role::Assistant, Some(content)) => self.assistant(at, content, notes),
+            (Role::User, Some(content)) => self.user(at, content, notes),
+            (_, None) => {
+                let path = format!("messages.{at}.content");
+                Err(refused("missing_required_parameter", path, "it is missing."))
+            }
+        }
+    }
+
+    fn user(&mut self, at: usize, content: Content, notes: &mut Notes) -> Result<(), ApiError> {
         let path = format!("messages.{at}.content");
-        match message.role {
-            Role::Assistant => return self.assistant(at, message.content, notes),
-            Role::System => {
-                let content = blocks::plain(message.content, &path, notes)?;
-                if content.is_empty() {
-                    notes.dropped(format!("messages.{at}"));
-                } else {
-                    self.after.push(Message::System { content });
-                }
-            }
-            Role::User => {
-                let mut parts = Vec::new();
-                let mut results = false;
-                match message.content {
-                    Content::Blocks(list) => {
-                        for (n, block) in list.into_iter().enumerate() {
-                            let path = format!("{path}.{n}");
-                            if block.r#type == "tool_result" {
-                                results = true;
-                                self.result(block, &path, notes)?;
-                            } else {
-                                blocks::read(block, Place::User, &path, notes, &mut parts)?;
-                            }
-                        }
+        let place = if at < self.last_user { Place::Kept } else { Place::User };
+        let mut parts = Vec::new();
+        let mut results = false;
+        match content {
+            Content::Blocks(list) => {
+                for (n, block) in list.into_iter().enumerate() {
+                    let path = format!("{path}.{n}");
+                    if block.r#type == "tool_result" {
+                        results = true;
+                        self.result(block, &path, notes)?;
+                    } else {
+                        blocks::read(block, place, &path, notes, &mut parts)?;
                     }
-                    content => parts = blocks::parts(content, Place::User, &path, notes)?,
-                }
-                match blocks::user(parts) {
-                    Some(message) => self.after.push(message),
-                    None if results => {}
-                    None => notes.dropped(format!("messages.{at}")),
                 }
             }
+            content => parts = blocks::parts(content, place, &path, notes)?,
+        }
+        match blocks::user(parts) {
+            Some(message) => self.after.push(message),
+            None if results => {}
+            None => notes.dropped(format!("messages.{at}")),
+        }
+        Ok(())
+    }
+
+    /// `cleared`: the client wants it to be seen no more.
+    fn system(
+        &mut self,
+        at: usize,
+        content: Content,
+        cleared: bool,
+        notes: &mut Notes,
+    ) -> Result<(), ApiError> {
+        let path = format!("messages.{at}.content");
+        let mut parts = Vec::new();
+        match content {
+            Content::Blocks(list) => {
+                for (n, block) in list.into_iter().enumerate() {
+                    let path = format!("{path}.{n}");
+                    if matches!(block.r#type.as_str(), "tool_addition" | "tool_removal") {
+                        match ToolChange::of(block) {
+                            Some(change) => {
+                                notes.add(path, Changed::Translated);
+                                self.talk.tool_changes.push(change);
+                            }
+                            None => notes.dropped(path),
+                        }
+                    } else {
+                        blocks::read(block, Place::TextOnly, &path, notes, &mut parts)?;
+                    }
+                }
+            }
+            content => parts = blocks::parts(content, Place::TextOnly, &path, notes)?,
+        }
+        let content = blocks::text_of(&parts);
+        if content.is_empty() || cleared {
+            notes.dropped(format!("messages.{at}"));
+        } else {
+            self.after.push(Message::System { content });
         }
         Ok(())
     }
@@ -99,7 +160,7 @@ impl Conversation {
         // Messages of the assistant that follow one another are one turn.
         let goes_on = self.after.is_empty() && self.turn.as_ref().is_some_and(|turn| !turn.answered);
         if !goes_on {
-            self.end_turn()?;
+            self.end_turn(notes);
         }
         let turn = self.turn.get_or_insert_with(|| Turn { at, ..Turn::default() });
         turn.in_text = false;
@@ -110,7 +171,7 @@ impl Conversation {
                     turn.block(block, &format!("messages.{at}.content.{n}"), &mut self.ids, notes)?;
                 }
             }
-            Content::Other => notes.dropped(format!("messages.{at}")),
+            Content::Other => return Err(blocks::no_content(format!("messages.{at}.content"))),
         }
         if turn.is_empty() {
             notes.dropped(format!("messages.{at}"));
@@ -125,17 +186,16 @@ impl Conversation {
         let id = block.tool_use_id.unwrap_or_default();
         let call = self.turn.as_mut().and_then(|turn| {
             turn.answered = true;
-            turn.calls.get_mut(*turn.places.get(&id)?)
+            let place = turn.places.get_mut(&id)?.pop_front()?;
+            turn.calls.get_mut(place)
         });
+        // The upstream takes no result without its call, and the call is not in this conversation any more.
         let Some(call) = call else {
-            let what = "the turn before has no `tool_use` block with this `tool_use_id`. A result follows the turn that called the tool.";
-            return Err(refused("invalid_value", path, what));
+            notes.dropped(path);
+            return Ok(());
         };
-        if call.result.is_some() {
-            return Err(refused("invalid_value", path, "this `tool_use` already has a result."));
-        }
         let parts = match block.content {
-            Some(content) => blocks::parts(content, Place::ToolResult, &format!("{path}.content"), notes)?,
+            Some(content) => blocks::parts(content, Place::Kept, &format!("{path}.content"), notes)?,
             None => Vec::new(),
         };
         let mut text = blocks::text_of(&parts);
@@ -156,33 +216,31 @@ impl Conversation {
     }
 
     /// Puts the turn down, the results behind it, and what was said since behind them.
-    fn end_turn(&mut self) -> Result<(), ApiError> {
+    fn end_turn(&mut self, notes: &mut Notes) {
+        let done = &mut self.talk.messages;
         let mut pictures = Vec::new();
         if let Some(turn) = self.turn.take().filter(|turn| !turn.is_empty()) {
-            let missing = turn.calls.iter().position(|call| call.result.is_none());
-            if missing.is_some() {
-                let what =
-                    "a `tool_use` block has no `tool_result`. Send a result for each in the next message.";
-                return Err(refused("invalid_value", format!("messages.{}", turn.at), what));
-            }
             let (calls, results): (Vec<_>, Vec<_>) =
                 turn.calls.into_iter().map(|call| (call.call, call.result)).unzip();
             let ids: Vec<String> = calls.iter().map(|call| call.id.clone()).collect();
             // A turn that has only reasoning still has to say something.
             let content = (!turn.content.is_empty() || calls.is_empty()).then_some(turn.content);
             let reasoning = (!turn.reasoning.is_empty()).then_some(turn.reasoning);
-            self.done.push(Message::Assistant { content, reasoning, tool_calls: calls });
-            for (tool_call_id, mut result) in ids.into_iter().zip(results.into_iter().flatten()) {
+            done.push(Message::Assistant { content, reasoning, tool_calls: calls });
+            for (tool_call_id, result) in ids.into_iter().zip(results) {
+                let mut result = result.unwrap_or_else(|| {
+                    notes.add(format!("messages.{}", turn.at), Changed::Translated);
+                    CallResult { text: NO_RESULT.to_owned(), pictures: Vec::new() }
+                });
                 if !result.pictures.is_empty() {
                     pictures.push(Part::Text { text: format!("Images of the result of {tool_call_id}:") });
                     pictures.append(&mut result.pictures);
                 }
-                self.done.push(Message::Tool { tool_call_id, content: result.text });
+                done.push(Message::Tool { tool_call_id, content: result.text });
             }
         }
-        self.done.extend(blocks::user(pictures));
-        self.done.append(&mut self.after);
-        Ok(())
+        done.extend(blocks::user(pictures));
+        done.append(&mut self.after);
     }
 }
 
@@ -249,22 +307,20 @@ impl Turn {
         let (Some(id), Some(name)) = (given(block.id), given(block.name)) else {
             return Err(refused("missing_required_parameter", path, "`id` or `name` is missing."));
         };
-        let arguments = match block.input {
+        let arguments = match block.input.as_deref() {
             None | Some(Value::Null) => "{}".to_owned(),
             Some(Value::String(text)) if text.is_empty() => "{}".to_owned(),
             Some(input @ Value::Object(_)) => input.to_string(),
             Some(_) => return Err(refused("invalid_type", path, "`input` must be an object.")),
         };
-        if self.places.insert(id.clone(), self.calls.len()).is_some() {
-            return Err(refused("invalid_value", path, "the `id` of each `tool_use` must be its own."));
-        }
+        self.places.entry(id.clone()).or_default().push_back(self.calls.len());
         let sent = unused(id, ids, path, notes);
         self.calls.push(Call { call: ToolCall::new(sent, name, arguments), result: None });
         Ok(())
     }
 }
 
-/// The upstream refuses an id that it has seen; the dialect wants them different within a turn only.
+/// The upstream refuses an id that it has seen before in the conversation.
 fn unused(id: String, ids: &mut HashMap<String, usize>, path: &str, notes: &mut Notes) -> String {
     let mut sent = id.clone();
     if let Some(next) = ids.get(&id).copied() {
