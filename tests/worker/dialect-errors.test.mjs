@@ -42,8 +42,7 @@ describe('errors are in the form of the dialect:', async () => {
       assert.match(await refused(name, await send(name, 'no-such-model'), 404), /no-such-model/);
     });
 
-    const todo = ['messages', 'gemini'].includes(name) && 'it is in the form of OpenAI';
-    test(`${name}: 405 for another method, with the right ones`, { todo }, async () => {
+    test(`${name}: 405 for another method, with the right ones`, async () => {
       const response = await fetch(rondo.url + dialects[name].path(MODEL), { method: 'DELETE', headers: { authorization: `Bearer ${TOKEN}` } });
       assert.match(response.headers.get('allow'), /POST/);
       await refused(name, response, 405);
@@ -77,11 +76,12 @@ describe('errors are in the form of the dialect:', async () => {
   }
 
   test('what is not offered, and what is nothing, is a 404 that says what there is', async () => {
-    for (const path of ['/v1/embeddings', '/v1/images/generations', '/v1/audio/speech', '/v1/responses/resp_1', '/v1/messages/batches', '/v1/nothing']) {
+    for (const path of ['/v1/embeddings', '/v1/images/generations', '/v1/audio/speech', '/v1/responses/resp_1', '/v1/nothing']) {
       const response = await ask(rondo.url, {}, { path });
       assert.equal(response.status, 404, path);
       assert.match(errorOf(await response.json()).message, path === '/v1/nothing' ? /./ : /chat only/);
     }
+    assert.match(await refused('messages', await ask(rondo.url, {}, { path: '/v1/messages/batches' }), 404), /chat only/);
     const gemini = await fetch(`${rondo.url}/v1beta/models/${MODEL}:embedContent`, { method: 'POST', headers: { ...JSON_TYPE, 'x-goog-api-key': TOKEN }, body: '{}' });
     assert.match(await refused('gemini', gemini, 404), /chat only/);
   });

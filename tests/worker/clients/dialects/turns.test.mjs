@@ -80,7 +80,7 @@ describe('Anthropic Messages', { timeout: 120_000 }, () => {
     }
   });
 
-  test('the helper’s tool runner runs tools to the end', { ...limit, todo: 'a request that goes on from one that is kept is taken for a whole one' }, async () => {
+  test('the helper’s tool runner runs tools to the end', limit, async () => {
     const asked = [];
     const run = tools.map((tool) => ({ ...tool, parse: (input) => input, run: ({ location }) => asked.push([tool.name, location]) && RESULTS[tool.name] }));
     const final = await clients.anthropic.beta.messages.toolRunner(ask(BOTH, { tools: run, thinking }));
@@ -217,8 +217,7 @@ describe('Gemini', { timeout: 120_000 }, () => {
   }
 
   for (const stream of [false, true]) {
-    const todo = stream && 'the last piece of a stream has no part, for which clients forget the turn';
-    test(`a chat keeps its turns${stream ? ', streamed' : ''}`, { ...limit, todo }, async () => {
+    test(`a chat keeps its turns${stream ? ', streamed' : ''}`, limit, async () => {
       const chat = clients.gemini.chats.create({ model: MODEL });
       for (const message of ['[[tokens=20 reasoning=0]] One.', '[[tokens=20 reasoning=0]] Two.']) {
         if (!stream) await chat.sendMessage({ message });

@@ -166,7 +166,12 @@ fn fields_of_betas_are_taken_and_noted() {
 fn what_only_anthropics_servers_keep_is_refused() {
     assert_eq!(notes(&with(json!({"thread": {"type": "create"}, "compaction": null}))), ["thread"]);
     let thread = json!({"type": "continue", "previous_message_id": "msg_1"});
-    assert_eq!(refusal(&with(json!({"thread": thread}))).param, "thread");
+    let refused = refusal(&with(json!({"thread": thread})));
+    assert_eq!(
+        (&*refused.param, &*refused.code),
+        ("thread", "thread_not_found"),
+        "their client sends all of it then"
+    );
     assert_eq!(refusal(&with(json!({"compaction": {"type": "summarize"}}))).param, "compaction");
 }
 

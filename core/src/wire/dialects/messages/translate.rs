@@ -112,7 +112,8 @@ fn chat_request(given: MessagesRequest, notes: &mut Notes) -> Result<(chat::Requ
 fn kept_elsewhere(thread: Option<Thread>, compaction: bool, notes: &mut Notes) -> Result<(), ApiError> {
     if thread.as_ref().is_some_and(|thread| thread.r#type != "create") {
         let what = "conversations are not kept here; send all messages instead of going on with a thread.";
-        return Err(refused("unsupported_value", "thread", what));
+        // By this word Anthropic's own clients know that they must send the whole conversation.
+        return Err(refused("thread_not_found", "thread", what));
     }
     if thread.is_some() {
         notes.dropped("thread");
