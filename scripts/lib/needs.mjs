@@ -24,7 +24,7 @@ export const python = () =>
     [process.env.RONDO_PYTHON, venvPython, 'python3', 'python'].find(
       (name) =>
         name &&
-        spawnSync(name, ['-c', 'import openai, cerebras.cloud.sdk'], { stdio: 'ignore' }).status === 0,
+        spawnSync(name, ['-c', 'import anthropic, cerebras.cloud.sdk, google.genai, openai'], { stdio: 'ignore' }).status === 0,
     ),
   );
 

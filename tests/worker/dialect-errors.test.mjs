@@ -75,6 +75,33 @@ describe('errors are in the form of the dialect:', async () => {
     }
   }
 
+  test('a prompt that is too long is told in the words that each client looks for', async () => {
+    const looked = {
+      completions: /"code":"context_length_exceeded"/, responses: /"code":"context_length_exceeded"/,
+      messages: /"message":"prompt is too long: \d+ tokens > 131072 maximum/, gemini: /limit is 131072/,
+    };
+    for (const name of names) {
+      for (const stream of [false, true]) {
+        const response = await askIn(name, rondo.url, TOKEN, MODEL, 'word '.repeat(200_000), { more: { stream } });
+        const text = await response.clone().text();
+        await refused(name, response, 400);
+        assert.match(text, looked[name]);
+      }
+    }
+  });
+
+  test('the limit of a token is told in the dialect’s form, with the time', async () => {
+    for (const name of names) {
+      const { token } = await running.admin('POST', '/api/tokens', { name, requests_per_minute: 1 });
+      const send = () => askIn(name, rondo.url, token, MODEL, '[[tokens=5 reasoning=0]]', { headers: { 'x-rondo-deadline-ms': '300' } });
+      const first = await send();
+      assert.equal(first.status, 200, await first.text());
+      const second = await send();
+      assert.ok(Number(second.headers.get('retry-after')) > 0);
+      await refused(name, second, 429);
+    }
+  });
+
   test('what is not offered, and what is nothing, is a 404 that says what there is', async () => {
     for (const path of ['/v1/embeddings', '/v1/images/generations', '/v1/audio/speech', '/v1/responses/resp_1', '/v1/nothing']) {
       const response = await ask(rondo.url, {}, { path });
