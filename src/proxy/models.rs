@@ -6,6 +6,7 @@ use super::request::{about, credentials_of, with_query};
 use crate::platform::incoming::Incoming;
 use crate::platform::respond::{About, Body, data};
 use crate::platform::url::{Address, decoded};
+use rondo_core::config::catalog::CatalogModel;
 use rondo_core::config::visible_models;
 use rondo_core::pool::providers::Provider;
 use rondo_core::wire::dialects::{Dialect, gemini};
@@ -36,12 +37,14 @@ pub async fn models(
     let body = match (id, dialect) {
         (None, Dialect::Gemini) => {
             let names = names(&client);
-            Some(gemini::models(&names.into_iter().map(listed).collect::<Vec<_>>()))
+            let listed: Vec<_> = names.into_iter().map(|name| listed(&client, name)).collect();
+            Some(gemini::models(&listed))
         }
         (None, _) => Some(list(&client).to_string().into_bytes()),
-        (Some(id), Dialect::Gemini) => {
-            names(&client).into_iter().find(|name| *name == id).map(|name| gemini::model(&listed(name)))
-        }
+        (Some(id), Dialect::Gemini) => names(&client)
+            .into_iter()
+            .find(|name| *name == id)
+            .map(|name| gemini::model(&listed(&client, name))),
         (Some(id), _) => find(&client, id).map(|model| model.to_string().into_bytes()),
     };
     match body {
@@ -58,8 +61,15 @@ fn spoken(dialect: Dialect, credentials: &[Option<String>; 4]) -> Dialect {
     }
 }
 
-fn listed(name: &str) -> gemini::Listed<'_> {
-    gemini::Listed { name, ..gemini::Listed::default() }
+fn listed<'a>(client: &'a Client, name: &'a str) -> gemini::Listed<'a> {
+    let detail = client.known.snapshot.detail(name);
+    gemini::Listed {
+        name,
+        display_name: detail.and_then(|detail| detail.name.as_deref()),
+        description: None,
+        input_tokens: detail.and_then(|detail| detail.context_length),
+        output_tokens: detail.and_then(|detail| detail.max_completion_tokens),
+    }
 }
 
 fn names(client: &Client) -> Vec<&str> {
@@ -85,5 +95,24 @@ fn model(client: &Client, id: &str) -> Value {
     let alias = member.is_none() && snapshot.pool(id).is_some();
     let owner =
         if alias { "Rondo" } else { Provider::find(provider).map_or("Cerebras", |provider| provider.owner) };
-    json!({"id": id, "object": "model", "created": 0, "owned_by": owner})
+    let mut shown = json!({"id": id, "object": "model", "created": 0, "owned_by": owner});
+    if let (Some(shown), Some(detail)) = (shown.as_object_mut(), snapshot.detail(id)) {
+        // By the names that other lists of models have them, and Cerebras's own.
+        let CatalogModel {
+            name, context_length, max_completion_tokens, pricing, deprecated, preview, ..
+        } = detail;
+        let limits =
+            json!({"max_context_length": context_length, "max_completion_tokens": max_completion_tokens});
+        let known = [
+            ("name", json!(name)),
+            ("context_length", json!(context_length)),
+            ("max_completion_tokens", json!(max_completion_tokens)),
+            ("limits", limits),
+            ("pricing", json!(pricing)),
+            ("deprecated", json!(deprecated)),
+            ("preview", json!(preview)),
+        ];
+        shown.extend(known.map(|(field, value)| (field.to_owned(), value)));
+    }
+    shown
 }

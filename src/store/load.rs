@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::sql::spent;
+use rondo_core::config::catalog::CatalogModel;
 use rondo_core::config::{Member, ModelPool, Settings, Snapshot, Strategy, Token, TokenLimits, Wrapped};
 use rondo_core::pool::keys::KeyRow;
 use serde::Deserialize;
@@ -54,6 +55,8 @@ const META: &str = "SELECT name, value FROM meta";
 const POOLS: &str = "SELECT name, strategy, members FROM pools ORDER BY name <> 'default', created_at, name";
 const TOKENS: &str = "SELECT id, name, digest, enabled, expires_at, models, limits, metrics FROM tokens";
 const CATALOG: &str = "SELECT models FROM catalog";
+/// Models that a snapshot tells more of than the id: it goes to every isolate.
+const DETAILS: usize = 200;
 /// Keys of one page. An answer of D1 is held in memory whole on both sides.
 const KEYS_PAGE: usize = 5_000;
 /// How often a reading begins anew.
@@ -96,6 +99,7 @@ pub async fn snapshot(db: &D1Database) -> Result<Snapshot, StoreError> {
         Some(json) => serde_json::from_str(json)?,
         None => Settings::default(),
     };
+    let known: Vec<CatalogModel> = catalog.iter().flat_map(|row| models(&row.models)).collect();
     Ok(Snapshot {
         generation: number(&meta, "generation")?,
         epoch: number(&meta, "epoch")?,
@@ -106,7 +110,8 @@ pub async fn snapshot(db: &D1Database) -> Result<Snapshot, StoreError> {
         settings,
         pools: pools.into_iter().map(pool).collect::<Result<_, _>>()?,
         tokens: tokens.into_iter().map(token).collect::<Result<_, _>>()?,
-        catalog: catalog.iter().flat_map(|row| model_ids(&row.models)).collect(),
+        catalog: known.iter().map(|model| model.id.clone()).collect(),
+        details: known.into_iter().take(DETAILS).collect(),
     })
 }
 
@@ -196,13 +201,8 @@ fn token(row: TokenRow) -> Result<Token, StoreError> {
     })
 }
 
-/// Model ids of a catalog copy: a JSON list of objects with an `id`.
-fn model_ids(json: &str) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Entry {
-        id: String,
-    }
-    serde_json::from_str::<Vec<Entry>>(json)
-        .map(|list| list.into_iter().map(|entry| entry.id).collect())
-        .unwrap_or_default()
+/// Models of a catalog copy: a JSON list.
+fn models(json: &str) -> Vec<CatalogModel> {
+    let list: Vec<CatalogModel> = serde_json::from_str(json).unwrap_or_default();
+    list.into_iter().filter(|model| !model.id.is_empty()).collect()
 }

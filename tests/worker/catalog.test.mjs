@@ -85,6 +85,19 @@ describe('the catalog', () => {
     await lists(MODEL);
   });
 
+  test('tells who lists models how long a conversation may be, and what it costs', async () => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const read = async (path, more = headers) => (await pool.rondo.fetch(path, { headers: more })).json();
+    const [known] = (await refresh()).models.filter(({ id }) => id === MODEL);
+    const { data: [model] } = await read('/v1/models');
+    assert.deepEqual([model.id, model.object, model.name, model.context_length, model.max_completion_tokens, model.pricing],
+      [MODEL, 'model', known.name, known.context_length, known.max_completion_tokens, known.pricing]);
+    assert.ok(model.context_length > 1_000 && model.limits.max_context_length === model.context_length);
+    assert.deepEqual(await read(`/v1/models/${MODEL}`), model);
+    const { models: [listed] } = await read('/v1beta/models', { 'x-goog-api-key': TOKEN });
+    assert.deepEqual([listed.displayName, listed.inputTokenLimit, listed.outputTokenLimit], [model.name, model.context_length, model.max_completion_tokens]);
+  });
+
   for (const [name, fault, error] of [
     ['an error', { kind: 'status', status: 503, body: 'csk-secret' }, /^the list answered HTTP 503$/],
     ['a page', { kind: 'status', status: 200, body: '<html>log in</html>' }, /no JSON/],

@@ -1,6 +1,7 @@
 //! The snapshot: tokens, pools and settings at one epoch.
 
 use super::Settings;
+use super::catalog::CatalogModel;
 use serde::{Deserialize, Serialize};
 
 /// The name of the model pool that serves every request no other pool is asked for.
@@ -24,9 +25,18 @@ pub struct Snapshot {
     /// Model ids known to exist upstream (the catalog's copy), beside those of the pools.
     #[serde(default)]
     pub catalog: Vec<String>,
+    /// What that copy says of them, for whoever asks for the list. Few: a provider has some dozens at the most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<CatalogModel>,
 }
 
 impl Snapshot {
+    /// What is known of a model beside its id.
+    #[must_use]
+    pub fn detail(&self, model: &str) -> Option<&CatalogModel> {
+        self.details.iter().find(|detail| detail.id == model)
+    }
+
     /// The pool of that name.
     #[must_use]
     pub fn pool(&self, name: &str) -> Option<&ModelPool> {
