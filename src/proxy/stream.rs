@@ -81,6 +81,25 @@ pub fn start(
     Ok(pump.readable)
 }
 
+/// Reports the end of a stream, of which the client has had something.
+pub(super) async fn report(
+    env: &worker::Env,
+    ledger: &Ledger,
+    telling: Telling,
+    end: AttemptEnd,
+    usage: Usage,
+) {
+    let now = time::now_ms();
+    let before = ledger.sent_at.saturating_sub(telling.story.started);
+    let mut request = telling.story.end(&ledger.grant.model, 200, now);
+    request.cut = end == AttemptEnd::Cut;
+    request.error = matches!(end, AttemptEnd::Failed(_));
+    request.usage = usage;
+    request.first_event_ms = ledger.first_event_ms.map(|ms| ms + before);
+    settle::attempt(&ledger.grant, ledger.close(end, usage, now), Some(request));
+    settle::delivery_within(env, matches!(end, AttemptEnd::Failed(_))).await;
+}
+
 /// How the pump ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
@@ -122,16 +141,7 @@ impl Follower {
             Ended::Broken => self.broken(Fault::Lost).await,
             Ended::Stopped => self.broken(Fault::Timeout).await,
         };
-        let now = time::now_ms();
-        let story = std::mem::take(&mut self.telling.story);
-        let before = self.ledger.sent_at.saturating_sub(story.started);
-        let mut request = story.end(&self.ledger.grant.model, 200, now);
-        request.cut = end == AttemptEnd::Cut;
-        request.error = matches!(end, AttemptEnd::Failed(_));
-        request.usage = usage;
-        request.first_event_ms = self.ledger.first_event_ms.map(|ms| ms + before);
-        settle::attempt(&self.ledger.grant, self.ledger.close(end, usage, now), Some(request));
-        settle::delivery_within(&self.env, matches!(end, AttemptEnd::Failed(_))).await;
+        report(&self.env, &self.ledger, self.telling, end, usage).await;
     }
 
     /// Waits for the pump's end. Meanwhile reads along, renews the grant, and stops what is silent or too long.

@@ -3,8 +3,8 @@
 
 use super::ask::ask;
 use super::gate::{Begun, Meter, Whole};
-use super::settle::{self, Ledger};
-use super::stream::Telling;
+use super::settle::Ledger;
+use super::stream::{Telling, report};
 use crate::platform::fetch::Abort;
 use crate::platform::promise::Outcome;
 use crate::platform::race::{First, Watch, race, within};
@@ -114,16 +114,7 @@ impl Interpreter {
     async fn run(mut self, head: Vec<Uint8Array>) {
         let ended = self.relay(head).await;
         let (end, usage) = self.conclude(ended).await;
-        let now = time::now_ms();
-        let story = std::mem::take(&mut self.telling.story);
-        let before = self.ledger.sent_at.saturating_sub(story.started);
-        let mut request = story.end(&self.ledger.grant.model, 200, now);
-        request.cut = end == AttemptEnd::Cut;
-        request.error = matches!(end, AttemptEnd::Failed(_));
-        request.usage = usage;
-        request.first_event_ms = self.ledger.first_event_ms.map(|ms| ms + before);
-        settle::attempt(&self.ledger.grant, self.ledger.close(end, usage, now), Some(request));
-        settle::delivery_within(&self.env, matches!(end, AttemptEnd::Failed(_))).await;
+        report(&self.env, &self.ledger, self.telling, end, usage).await;
     }
 
     /// Translates what was read at the gate, then whatever comes. Renews the grant, and stops what is silent or too
@@ -189,7 +180,11 @@ impl Interpreter {
             if writing.is_some() && now.saturating_sub(told) >= silence_ms {
                 return Ended::Left;
             }
-            let silent = reading && ended.is_none() && now.saturating_sub(heard) >= silence_ms;
+            if !reading {
+                // Nobody listened: that is no silence of the upstream's.
+                heard = now;
+            }
+            let silent = now.saturating_sub(heard) >= silence_ms;
             if silent || now.saturating_sub(self.telling.story.started) >= total_ms {
                 self.unwritten = out;
                 return Ended::TimedOut;

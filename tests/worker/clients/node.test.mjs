@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { aiSdkClient } from './ai-sdk.mjs';
 import { MODEL, spoken, startPool, TOKEN } from './pool.mjs';
-import { describeClient } from './scenarios.mjs';
+import { describeClient, statusClasses } from './scenarios.mjs';
 import { stainlessClient } from './stainless.mjs';
 
 let pool;
@@ -14,8 +14,6 @@ before(async () => {
   pool = await startPool();
 });
 after(() => pool?.stop());
-
-const statusClasses = { 400: 'BadRequestError', 401: 'AuthenticationError', 404: 'NotFoundError', 429: 'RateLimitError', 500: 'InternalServerError' };
 
 describeClient({
   name: 'openai for Node',

@@ -19,6 +19,9 @@ const ALL_WITHIN_MS = 180_000;
 /** A client that obeys a Retry-After it should not would sleep for an hour. */
 const limit = { timeout: 30_000 };
 
+/** The error classes of SDKs that Stainless generates, by status. */
+export const statusClasses = { 400: 'BadRequestError', 401: 'AuthenticationError', 404: 'NotFoundError', 429: 'RateLimitError', 500: 'InternalServerError' };
+
 /**
  * @param {object} client
  * @param {string} client.name

@@ -8,6 +8,7 @@
 pub mod chat;
 pub mod completions;
 pub mod gemini;
+mod logprobs;
 pub mod messages;
 mod parts;
 mod refusal;

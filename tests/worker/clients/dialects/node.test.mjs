@@ -3,7 +3,7 @@ import * as anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { after, before } from 'node:test';
 import { startPool } from '../pool.mjs';
-import { describeClient } from '../scenarios.mjs';
+import { describeClient, statusClasses } from '../scenarios.mjs';
 import { stainlessClient } from '../stainless.mjs';
 import { completions } from './completions.mjs';
 import { geminiClient } from './gemini.mjs';
@@ -15,8 +15,6 @@ before(async () => {
   pool = await startPool();
 });
 after(() => pool?.stop());
-
-const statusClasses = { 400: 'BadRequestError', 401: 'AuthenticationError', 404: 'NotFoundError', 429: 'RateLimitError', 500: 'InternalServerError' };
 
 describeClient({
   name: 'Anthropic for Node',

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { needs } from '../../../../scripts/lib/needs.mjs';
 import { MODEL, spoken, startPool, TOKEN } from '../pool.mjs';
 import { pythonClient } from '../python.mjs';
-import { describeClient } from '../scenarios.mjs';
+import { describeClient, statusClasses } from '../scenarios.mjs';
 
 const SCRIPT = new URL('./clients.py', import.meta.url);
 
@@ -23,8 +23,6 @@ if (!python) {
     await Promise.all(Object.values(drivers).map((driver) => driver.stop()));
     await pool?.stop();
   });
-
-  const statusClasses = { 400: 'BadRequestError', 401: 'AuthenticationError', 404: 'NotFoundError', 429: 'RateLimitError', 500: 'InternalServerError' };
 
   describeClient({
     name: 'Anthropic for Python',

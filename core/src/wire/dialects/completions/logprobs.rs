@@ -1,26 +1,8 @@
 //! Probabilities of tokens, in the form of Completions: lists side by side, and where each token starts.
 
-use serde::{Deserialize, Serialize};
+use crate::wire::dialects::logprobs::tokens;
+use serde::Serialize;
 use serde_json::{Map, Value};
-
-#[derive(Deserialize)]
-struct Given {
-    content: Option<Vec<Token>>,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-    logprob: f64,
-    #[serde(default)]
-    top_logprobs: Vec<Other>,
-}
-
-#[derive(Deserialize)]
-struct Other {
-    token: String,
-    logprob: f64,
-}
 
 /// `logprobs` of a choice.
 #[derive(Debug, Serialize)]
@@ -34,7 +16,7 @@ pub(super) struct Logprobs {
 /// Translates what the upstream gives for a piece of text that starts at `offset`, in characters; nothing if it is
 /// nothing that is known.
 pub(super) fn translated(given: Option<&Value>, offset: usize) -> Option<Logprobs> {
-    let tokens = Given::deserialize(given?).ok()?.content?;
+    let tokens = tokens(given)?;
     let mut offset = offset;
     let any_others = tokens.iter().any(|token| !token.top_logprobs.is_empty());
     let mut result = Logprobs {

@@ -1,26 +1,8 @@
 //! Probabilities of tokens, in Gemini's form.
 
-use serde::{Deserialize, Serialize};
+use crate::wire::dialects::logprobs::tokens;
+use serde::Serialize;
 use serde_json::Value;
-
-#[derive(Deserialize)]
-struct Given {
-    content: Option<Vec<Token>>,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-    logprob: f64,
-    #[serde(default)]
-    top_logprobs: Vec<Candidate>,
-}
-
-#[derive(Deserialize)]
-struct Candidate {
-    token: String,
-    logprob: f64,
-}
 
 /// `logprobsResult`.
 #[derive(Debug, Serialize)]
@@ -45,7 +27,7 @@ struct Chosen {
 
 /// Translates what the upstream gives; nothing if it is nothing that is known.
 pub(super) fn result(given: Option<&Value>) -> Option<LogprobsResult> {
-    let tokens = Given::deserialize(given?).ok()?.content?;
+    let tokens = tokens(given)?;
     if tokens.is_empty() {
         return None;
     }
