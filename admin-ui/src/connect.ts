@@ -24,7 +24,7 @@ export type Guide = {
 /** Base URL for clients that speak OpenAI's API. */
 export const openaiBase = (origin: string) => `${origin}/v1`;
 /** Base URL for the Cerebras SDKs, and those of Anthropic and Google, which add `/v1` or `/v1beta` themselves. */
-export const cerebrasBase = (origin: string) => origin;
+export const bareBase = (origin: string) => origin;
 /** What stands for a token that is not at hand. */
 export const TOKEN_PLACEHOLDER = 'rk-…';
 
@@ -108,7 +108,7 @@ console.log(answer.choices[0].message.content);`,
         kind: 'python',
         lines: ({ origin, token, model }) => `from cerebras.cloud.sdk import Cerebras
 
-client = Cerebras(base_url=${q(cerebrasBase(origin))}, api_key=${q(token)})
+client = Cerebras(base_url=${q(bareBase(origin))}, api_key=${q(token)})
 answer = client.chat.completions.create(
     model=${q(model)},
     messages=[{"role": "user", "content": "Hello"}],
@@ -129,7 +129,7 @@ print(answer.choices[0].message.content)`,
         kind: 'javascript',
         lines: ({ origin, token, model }) => `import Cerebras from '@cerebras/cerebras_cloud_sdk';
 
-const client = new Cerebras({ baseURL: ${js(cerebrasBase(origin))}, apiKey: ${js(token)} });
+const client = new Cerebras({ baseURL: ${js(bareBase(origin))}, apiKey: ${js(token)} });
 const answer = await client.chat.completions.create({
   model: ${js(model)},
   messages: [{ role: 'user', content: 'Hello' }],
@@ -269,7 +269,7 @@ print(answer.choices[0].message.content)`,
         kind: 'env',
         lines: ({ origin, token }) => `OPENAI_BASE_URL=${env(openaiBase(origin))}
 OPENAI_API_KEY=${env(token)}
-CEREBRAS_BASE_URL=${env(cerebrasBase(origin))}
+CEREBRAS_BASE_URL=${env(bareBase(origin))}
 CEREBRAS_API_KEY=${env(token)}`,
       },
     ],

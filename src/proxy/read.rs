@@ -69,7 +69,8 @@ pub async fn read(
     let copy = bytes.to_vec();
     let fingerprint = fingerprint(&copy);
     if let Speech::Chat | Speech::Compat = speech {
-        let raw = headers.last().is_some_and(Option::is_some);
+        let [.., raw] = headers;
+        let raw = matches!(raw.as_deref().map(str::trim), Some("1" | "true"));
         let body = chat(bytes, copy, fingerprint, raw)?;
         return Ok((if *speech == Speech::Compat { body.without_provider()? } else { body }, None));
     }

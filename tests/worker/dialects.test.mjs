@@ -122,6 +122,8 @@ describe('the other dialects', async () => {
     const raw = await ask(rondo.url, body, { headers: { 'x-rondo-raw': '1' } });
     assert.equal(raw.status, 400, await raw.text());
     assert.deepEqual(lastBody(), body);
+    const not = await ask(rondo.url, body, { headers: { 'x-rondo-raw': '0' } });
+    assert.equal(not.status, 200, await not.text());
   });
 
   test('an agent’s recorded requests are answered', async () => {

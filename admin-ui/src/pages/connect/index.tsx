@@ -1,7 +1,7 @@
 import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
 import { api } from '../../api.ts';
-import { cerebrasBase, findGuides, guides, mayBe, openaiBase, TOKEN_PLACEHOLDER, tokenProblem, type Given, type Guide } from '../../connect.ts';
+import { bareBase, findGuides, guides, mayBe, openaiBase, TOKEN_PLACEHOLDER, tokenProblem, type Given, type Guide } from '../../connect.ts';
 import { heldToken } from '../../held-token.ts';
 import { usePoll } from '../../live.ts';
 import { named } from '../../named.ts';
@@ -28,7 +28,7 @@ function Values({ given, list, token, names, onModel }: { given: Given; list: To
   const held = heldToken.value?.value ?? '';
   const problem = tokenProblem(held);
   const wrong = problem ? { spaces: t.spaces, key: t.isKey }[problem] : token && held && !mayBe(held, token.masked) ? t.notThis(named(token.name)) : null;
-  const bases = [[t.base, openaiBase(given.origin)], [t.cerebrasBase, cerebrasBase(given.origin)]] as const;
+  const bases = [[t.base, openaiBase(given.origin)], [t.bareBase, bareBase(given.origin)]] as const;
   return (
     <Card title={t.values}>
       <dl class="pairs connect-bases">

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { api } from '../../api.ts';
-import { cerebrasBase, firstGuides, openaiBase, TOKEN_PLACEHOLDER } from '../../connect.ts';
+import { bareBase, firstGuides, openaiBase, TOKEN_PLACEHOLDER } from '../../connect.ts';
 import { usePoll } from '../../live.ts';
 import { firstModel, type Models } from '../../types.ts';
 import { Button } from '../../ui/button.tsx';
@@ -21,8 +21,8 @@ export function ConnectStep({ token, onDone }: { token: string | null; onDone: (
       <dl class="pairs">
         <dt>{t.base}</dt>
         <dd><code id="openai-base">{openaiBase(origin)}</code> <Copy text={openaiBase(origin)} /></dd>
-        <dt>{t.cerebrasBase}</dt>
-        <dd><code>{cerebrasBase(origin)}</code> <Copy text={cerebrasBase(origin)} /></dd>
+        <dt>{t.bareBase}</dt>
+        <dd><code>{bareBase(origin)}</code> <Copy text={bareBase(origin)} /></dd>
         <dt>{t.token}</dt>
         <dd>{token ? <><code>{token}</code> <Copy text={token} /></> : <span class="quiet">{t.noToken} ({TOKEN_PLACEHOLDER})</span>}</dd>
       </dl>
