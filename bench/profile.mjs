@@ -6,7 +6,7 @@
 // microseconds, and for streams Linux's own profiler tells more than V8's:
 //   node bench/profile.mjs --load chunks-500 --seconds 20   prints workerd's process number, then
 //   perf record -g -p NUMBER -- sleep 5; perf report --no-children --sort dso,symbol -g none
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +29,7 @@ async function buildWithNames() {
     quiet: true,
     env: { WASM_BINDGEN_BIN: tool('wasm-bindgen'), ESBUILD_BIN: npmBin('esbuild') },
   });
+  copyFileSync(inRoot('src', 'entry.js'), join(dir, 'entry.js'));
   return dir;
 }
 

@@ -1,6 +1,6 @@
 // Builds the Worker (Rust to wasm) and the admin page, each only when its inputs changed.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildAdmin } from './admin.mjs';
 import { inRoot, npmBin, root, tool } from './paths.mjs';
@@ -72,13 +72,13 @@ function walk(path, visit) {
  * @param {{mode?: 'release' | 'fast' | 'dev' | 'skip', quiet?: boolean}} [options]
  *   `mode` defaults to the variable RONDO_BUILD, else `release`. `skip` builds nothing and takes
  *   what is there: for tests of steps that come after the build.
- * @returns {Promise<{dir: string, built: string[]}>} the folder with `index.js` and
+ * @returns {Promise<{dir: string, built: string[]}>} the folder with `entry.js`, `index.js` and
  *   `index_bg.wasm`, and what had to be built (`worker`, `admin`)
  */
 export async function build(options = {}) {
   const mode = options.mode || process.env.RONDO_BUILD || 'release';
   if (mode === 'skip') {
-    if (!existsSync(join(modes.release.out, 'index.js')))
+    if (!existsSync(join(modes.release.out, 'entry.js')))
       throw new UserError('RONDO_BUILD=skip, but nothing is built yet: npm run build');
     return { dir: modes.release.out, built: [] };
   }
@@ -87,7 +87,7 @@ export async function build(options = {}) {
   const versions = JSON.stringify(toolVersions());
   const current = (name) =>
     readStamp(name) === digest(workerInputs, name, versions) &&
-    existsSync(join(modes[name].out, 'index_bg.wasm'));
+    ['index_bg.wasm', 'entry.js'].every((file) => existsSync(join(modes[name].out, file)));
   const built = [];
   let dir = modes[mode].out;
   // A finished release build is as good for whoever would take less.
@@ -124,8 +124,9 @@ async function buildWorker(mode, quiet) {
       ESBUILD_BIN: npmBin('esbuild'),
     },
   });
-  const entry = join(out, 'index.js');
-  writeFileSync(entry, withoutRepeats(readFileSync(entry, 'utf8')));
+  const index = join(out, 'index.js');
+  writeFileSync(index, withoutRepeats(readFileSync(index, 'utf8')));
+  copyFileSync(inRoot('src', 'entry.js'), join(out, 'entry.js'));
   if (mode === 'release') {
     const module = join(out, 'index_bg.wasm');
     writeFileSync(module, withoutNames(readFileSync(module)));

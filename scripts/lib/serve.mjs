@@ -13,7 +13,7 @@ const KEEP_LOG_LINES = 20_000;
 
 /**
  * @typedef {object} ServeOptions
- * @property {string} [buildDir] folder of `index.js` and `index_bg.wasm`; `build/` by default
+ * @property {string} [buildDir] folder of `entry.js`, `index.js` and `index_bg.wasm`; `build/` by default
  * @property {string} [persist] folder for D1, KV and Durable Objects; default: a temporary one,
  *   removed by `stop`
  * @property {string} [host] default 127.0.0.1
@@ -21,7 +21,8 @@ const KEEP_LOG_LINES = 20_000;
  * @property {Record<string, string | undefined>} [bindings] variables and secrets over those of
  *   wrangler.toml; undefined takes one away
  * @property {string} [entry] JavaScript that takes the place of the Worker's entry module. It can
- *   `import worker, { Coordinator } from './index.js'`, wrap them, and must export both
+ *   `import worker, { Coordinator } from './index.js'`, worker-build's classes, or the same from
+ *   './entry.js', Rondo's entry; wrap them, and must export both
  * @property {number} [edges] so many more isolates of the same Worker, with their own address and
  *   memory, on the same D1, KV and Coordinator
  * @property {string} [edgeEntry] `entry` for those
@@ -192,20 +193,11 @@ function toMiniflare(options, persist, onLine) {
 }
 
 /** The wrapper, if any, comes first: the first module is the entry. */
-function modules(buildDir, entry) {
-  const list = [
-    {
-      type: 'ESModule',
-      path: join(buildDir, 'index.js'),
-      contents: readFileSync(join(buildDir, 'index.js'), 'utf8'),
-    },
-    {
-      type: 'CompiledWasm',
-      path: join(buildDir, 'index_bg.wasm'),
-      contents: readFileSync(join(buildDir, 'index_bg.wasm')),
-    },
-  ];
-  if (entry) list.unshift({ type: 'ESModule', path: join(buildDir, 'entry.mjs'), contents: entry });
+function modules(buildDir, wrapper) {
+  const script = (name, contents = readFileSync(join(buildDir, name), 'utf8')) => ({ type: 'ESModule', path: join(buildDir, name), contents });
+  const wasm = { type: 'CompiledWasm', path: join(buildDir, 'index_bg.wasm'), contents: readFileSync(join(buildDir, 'index_bg.wasm')) };
+  const list = [script('entry.js'), script('index.js'), wasm];
+  if (wrapper) list.unshift(script('wrapper.mjs', wrapper));
   return { modules: list, modulesRoot: buildDir };
 }
 

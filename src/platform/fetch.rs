@@ -38,8 +38,6 @@ extern "C" {
 
     type RawResponse;
     #[wasm_bindgen(method, getter)]
-    fn status(this: &RawResponse) -> u16;
-    #[wasm_bindgen(method, getter)]
     fn headers(this: &RawResponse) -> RawHeaders;
     #[wasm_bindgen(method, getter)]
     fn body(this: &RawResponse) -> Option<Source>;
@@ -51,6 +49,9 @@ extern "C" {
 
 /// `Rondo/<version>`: Cloudflare's firewall in front of upstreams refuses some libraries' names.
 const USER_AGENT: &str = concat!("Rondo/", env!("CARGO_PKG_VERSION"));
+
+/// Read of every answer, in one crossing with its status: of one that is passed on that is all.
+const READ: [&str; 4] = ["content-length", "content-type", "inference-id", "openai-processing-ms"];
 
 struct Words {
     manual: JsString,
@@ -69,6 +70,7 @@ thread_local! {
         authorization: "authorization".into(),
         api_key: "api-key".into(),
     };
+    static HEAD: Names<4> = const { Names::new(READ) };
 }
 
 /// Aborts a request, its answer's body included.
@@ -106,7 +108,7 @@ pub struct Outgoing<'a> {
 /// An answer's head, its body unread.
 pub struct Incoming {
     raw: RawResponse,
-    headers: RawHeaders,
+    read: [Option<String>; 4],
     /// HTTP status.
     pub status: u16,
 }
@@ -155,25 +157,21 @@ pub fn get(url: &str) -> (Abort, impl Future<Output = Result<Incoming, Lost>> + 
 
 async fn answered(sent: Result<Outcome, JsValue>) -> Result<Incoming, Lost> {
     let raw: RawResponse = sent?.await?.unchecked_into();
-    let (status, headers) = (raw.status(), raw.headers());
-    Ok(Incoming { raw, headers, status })
+    let (status, read) = HEAD.with(|names| names.head(&raw)).ok_or(Lost)?;
+    Ok(Incoming { raw, read, status })
 }
 
 impl Incoming {
-    /// A header of the answer.
+    /// A header of the answer; the name in lower case.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.headers.js_get(&name.into()).ok().flatten()
-    }
-
-    /// These headers, in the order of the names.
-    pub fn headers<const N: usize>(&self, names: &Names<N>) -> [Option<String>; N] {
-        names.picked(&self.headers)
+        let read = HEAD.with(|names| names.value(name, &self.read).cloned());
+        read.unwrap_or_else(|| self.raw.headers().js_get(&name.into()).ok().flatten())
     }
 
     /// The answer's rate-limit headers, names in lower case. One crossing for all: their names differ between
     /// upstreams, plans and years.
     pub fn limit_headers(&self) -> Vec<(String, String)> {
-        let pairs = js_sys::JSON::stringify(&js_sys::Array::from(&self.headers))
+        let pairs = js_sys::JSON::stringify(&js_sys::Array::from(&self.raw.headers()))
             .ok()
             .and_then(|text| text.as_string());
         let mut pairs: Vec<(String, String)> =

@@ -18,8 +18,11 @@ export const follow = (promise, number, tell) => {
 export const timer = (ms, number, tell) => setTimeout(tell, ms, number, undefined, true);
 export const clear = (handle) => clearTimeout(handle);
 
-/** These headers, a line each; one that is missing is U+0000, which no header's value holds. */
-export const picked = (headers, names) => {
+/** A request's method and address, a line each. */
+export const line = (request) => `${request.method}\n${request.url}`;
+
+/** These headers of a request or an answer, a line each; one that is missing is U+0000, which no header's value holds. */
+export const picked = ({ headers }, names) => {
   let text = '';
   for (let at = 0; at < names.length; at += 1) {
     if (at > 0) text += '\n';
@@ -27,6 +30,9 @@ export const picked = (headers, names) => {
   }
   return text;
 };
+
+/** The head of an answer: its status and these headers. */
+export const head = (response, names) => `${response.status}\n${picked(response, names)}`;
 
 /** Lines of name and value, in turn. */
 const headersOf = (headers, text) => {

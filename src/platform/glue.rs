@@ -16,9 +16,15 @@ extern "C" {
     pub fn timer(ms: f64, number: f64, tell: &Function) -> f64;
     /// Takes a timer back.
     pub fn clear(handle: f64);
-    /// These headers, a line each.
+    /// A request's method and address, a line each.
     #[wasm_bindgen(catch)]
-    pub fn picked(headers: &JsValue, names: &Array) -> Result<String, JsValue>;
+    pub fn line(request: &JsValue) -> Result<String, JsValue>;
+    /// These headers of a request or an answer, a line each.
+    #[wasm_bindgen(catch)]
+    pub fn picked(holder: &JsValue, names: &Array) -> Result<String, JsValue>;
+    /// An answer's status and these headers, a line each.
+    #[wasm_bindgen(catch)]
+    pub fn head(response: &JsValue, names: &Array) -> Result<String, JsValue>;
     /// Reads a body whole.
     #[wasm_bindgen(catch)]
     pub fn bytes(holder: &JsValue, number: f64, tell: &Function) -> Result<(), JsValue>;

@@ -5,6 +5,7 @@ use super::promise::Outcome;
 use super::streams::Source;
 use js_sys::{Array, JsString, Uint8Array};
 use std::cell::OnceCell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -13,15 +14,10 @@ extern "C" {
     #[derive(Clone, Debug)]
     pub type ClientRequest;
     #[wasm_bindgen(method, getter)]
-    fn method(this: &ClientRequest) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn url(this: &ClientRequest) -> String;
-    #[wasm_bindgen(method, getter)]
     fn headers(this: &ClientRequest) -> ClientHeaders;
     #[wasm_bindgen(method, getter)]
     fn body(this: &ClientRequest) -> Option<Source>;
 
-    #[derive(Clone, Debug)]
     type ClientHeaders;
     #[wasm_bindgen(method, catch, js_name = get)]
     fn js_get(this: &ClientHeaders, name: &JsString) -> Result<Option<String>, JsValue>;
@@ -41,12 +37,35 @@ impl<const N: usize> Names<N> {
     }
 
     /// What `headers` say under these names, in their order.
-    pub(super) fn picked(&self, headers: &JsValue) -> [Option<String>; N] {
-        let names = self.kept.get_or_init(|| self.names.iter().copied().map(JsString::from).collect());
-        let Ok(text) = glue::picked(headers, names) else { return [const { None }; N] };
-        let mut lines = text.split('\n');
-        std::array::from_fn(|_| lines.next().filter(|line| *line != "\0").map(str::to_owned))
+    fn picked(&self, holder: &JsValue) -> [Option<String>; N] {
+        let Ok(text) = glue::picked(holder, self.kept()) else { return [const { None }; N] };
+        values(&mut text.split('\n'))
     }
+
+    /// The status of `response` and what its headers say under these names, in their order.
+    pub(super) fn head(&self, response: &JsValue) -> Option<(u16, [Option<String>; N])> {
+        let text = glue::head(response, self.kept()).ok()?;
+        let mut lines = text.split('\n');
+        Some((lines.next()?.parse().ok()?, values(&mut lines)))
+    }
+
+    /// The value of the header `name` among those read; nothing when it is none of these names.
+    pub(super) fn value<'a>(
+        &self,
+        name: &str,
+        values: &'a [Option<String>; N],
+    ) -> Option<&'a Option<String>> {
+        let at = self.names.iter().position(|known| *known == name)?;
+        values.get(at)
+    }
+
+    fn kept(&self) -> &Array {
+        self.kept.get_or_init(|| self.names.iter().copied().map(JsString::from).collect())
+    }
+}
+
+fn values<'a, const N: usize>(lines: &mut impl Iterator<Item = &'a str>) -> [Option<String>; N] {
+    std::array::from_fn(|_| lines.next().filter(|line| *line != "\0").map(str::to_owned))
 }
 
 /// Adds a header to lines of name and value in turn, as the glue takes them. One that HTTP does not allow in any
@@ -83,7 +102,8 @@ pub enum BodyError {
 #[derive(Clone, Debug)]
 pub struct Incoming {
     raw: ClientRequest,
-    headers: ClientHeaders,
+    /// Method and address, as the glue gives them.
+    line: Rc<str>,
 }
 
 impl Incoming {
@@ -91,37 +111,37 @@ impl Incoming {
     #[must_use]
     pub fn new(request: web_sys::Request) -> Self {
         let raw: ClientRequest = request.unchecked_into();
-        let headers = raw.headers();
-        Self { raw, headers }
+        let line = glue::line(&raw).unwrap_or_default().into();
+        Self { raw, line }
     }
 
     /// The platform's request again, for whoever handles it.
     #[must_use]
-    pub fn into_raw(self) -> web_sys::Request {
-        self.raw.unchecked_into()
+    pub fn raw(&self) -> web_sys::Request {
+        self.raw.clone().unchecked_into()
     }
 
     /// The method as it came.
     #[must_use]
-    pub fn method(&self) -> String {
-        self.raw.method()
+    pub fn method(&self) -> &str {
+        self.line.split_once('\n').map_or("", |(method, _)| method)
     }
 
     /// The absolute URL.
     #[must_use]
-    pub fn url(&self) -> String {
-        self.raw.url()
+    pub fn url(&self) -> &str {
+        self.line.split_once('\n').map_or("", |(_, url)| url)
     }
 
     /// These headers, in the order of the names.
     pub fn headers<const N: usize>(&self, names: &Names<N>) -> [Option<String>; N] {
-        names.picked(&self.headers)
+        names.picked(&self.raw)
     }
 
     /// One header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.headers.js_get(&name.into()).ok().flatten()
+        self.raw.headers().js_get(&name.into()).ok().flatten()
     }
 
     /// Reads a body that nobody wants, if it is short. Answered without, the server would close the connection,

@@ -17,5 +17,6 @@ pub mod random;
 pub mod respond;
 pub mod storage;
 pub mod streams;
+pub mod task;
 pub mod time;
 pub mod url;

@@ -2,16 +2,37 @@
 
 use super::glue;
 use super::promise::Outcome;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+thread_local! {
+    /// The time at which [`still`] began; 0 outside of it.
+    static BEGAN: Cell<u64> = const { Cell::new(0) };
+}
+
 /// Unix milliseconds.
 #[must_use]
 pub fn now_ms() -> u64 {
+    match BEGAN.get() {
+        0 => read(),
+        began => began,
+    }
+}
+
+fn read() -> u64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time since 1970")]
     let now = js_sys::Date::now() as u64;
     now
+}
+
+/// Does `work` with the clock read once: it stands still between I/O anyway, and a request would read it a dozen times.
+pub fn still<T>(work: impl FnOnce() -> T) -> T {
+    let before = BEGAN.replace(read());
+    let done = work();
+    BEGAN.set(before);
+    done
 }
 
 /// Resolves after that many milliseconds; the timer is cancelled on drop.

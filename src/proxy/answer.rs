@@ -2,7 +2,6 @@
 
 use super::gate::Whole;
 use crate::platform::fetch::Incoming;
-use crate::platform::incoming::Names;
 use crate::platform::respond::{About, Body, data};
 use crate::platform::streams::Source;
 use rondo_core::wire::dialects::{error_body, error_status};
@@ -12,13 +11,6 @@ use rondo_core::wire::headers::can_pass;
 /// Upstream headers that a client gets beside the content type (the rest of `wire::headers::RESPONSE_HEADERS`
 /// is Rondo's own to say).
 const PASSED: [&str; 2] = ["inference-id", "openai-processing-ms"];
-
-thread_local! {
-    static HEADERS: Names<3> = const { {
-        let [first, second] = PASSED;
-        Names::new(["content-type", first, second])
-    } };
-}
 
 /// An error, in the form that every client reads.
 pub fn error(error: &ApiError, about: &About) -> web_sys::Response {
@@ -54,15 +46,10 @@ pub struct Head {
 
 /// Reads what passes of an answer's head.
 pub fn head(answer: &Incoming) -> Head {
-    let [content_type, others @ ..] = HEADERS.with(|names| answer.headers(names));
-    let passes = |value: Option<String>| value.filter(|value| can_pass(value));
+    let passes = |name: &str| answer.header(name).filter(|value| can_pass(value));
     Head {
-        content_type: passes(content_type),
-        others: PASSED
-            .into_iter()
-            .zip(others)
-            .filter_map(|(name, value)| Some((name, passes(value)?)))
-            .collect(),
+        content_type: passes("content-type"),
+        others: PASSED.into_iter().filter_map(|name| Some((name, passes(name)?))).collect(),
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn models(
     let credentials = credentials_of(request);
     let dialect = spoken(dialect, &credentials);
     let about = About { dialect, ..about(request).0 };
-    let key = (dialect == Dialect::Gemini).then(|| Address::parse(&request.url())).flatten();
+    let key = (dialect == Dialect::Gemini).then(|| Address::parse(request.url())).flatten();
     let key = key.and_then(|address| address.query().into_iter().find(|(name, _)| name == "key"));
     let credentials = with_query(credentials, key.map(|(_, value)| value));
     let client = match authenticate(env, &credentials, false).await {

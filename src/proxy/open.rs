@@ -22,7 +22,7 @@ const ASKED_HEADERS_BYTES: usize = 4_096;
 /// What an answer says, in the dialect of the path.
 fn about(request: &Incoming) -> (About, Option<u64>) {
     let (about, deadline) = request::about(request);
-    (About { dialect: routes::dialect_of(routes::path_of(&request.url())), ..about }, deadline)
+    (About { dialect: routes::dialect_of(routes::path_of(request.url())), ..about }, deadline)
 }
 
 /// Answers a preflight without a token. The asked headers are echoed by name, as `*` does not cover

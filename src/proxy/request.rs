@@ -17,14 +17,40 @@ use rondo_core::wire::headers::{REQUEST_HEADERS, can_pass, deadline_ms, request_
 use rondo_core::wire::json::scan;
 use rondo_core::wire::usage::estimate_prompt;
 
+const OWN_HEADERS: [&str; 4] =
+    ["x-request-id", "x-stainless-timeout", "x-stainless-read-timeout", "x-rondo-deadline-ms"];
+
 thread_local! {
     static CREDENTIALS: Names<4> = const { Names::new(CREDENTIAL_HEADERS) };
-    static BODY: Names<4> = const { Names::new(BODY_HEADERS) };
-    static PASSED: Names<4> = const { Names::new(REQUEST_HEADERS) };
-    static OWN: Names<4> = const {
-        Names::new(["x-request-id", "x-stainless-timeout", "x-stainless-read-timeout", "x-rondo-deadline-ms"])
-    };
+    static OWN: Names<4> = const { Names::new(OWN_HEADERS) };
     static ADDRESS: Names<1> = const { Names::new(["cf-connecting-ip"]) };
+    static ALL: Names<16> = const { Names::new(joined([CREDENTIAL_HEADERS, OWN_HEADERS, BODY_HEADERS, REQUEST_HEADERS])) };
+}
+
+const fn joined(names: [[&'static str; 4]; 4]) -> [&'static str; 16] {
+    let [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]] = names;
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
+
+/// What the headers of a request with a body say: all in one crossing, since each costs as much as reading one.
+struct Said {
+    credentials: [Option<String>; 4],
+    own: [Option<String>; 4],
+    body: [Option<String>; 4],
+    passed: [Option<String>; 4],
+}
+
+impl Said {
+    fn by(request: &Incoming) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = ALL.with(|names| request.headers(names));
+        Self { credentials: [a, b, c, d], own: [e, f, g, h], body: [i, j, k, l], passed: [m, n, o, p] }
+    }
+
+    /// What the answers say about the request, and its own deadline.
+    fn about(&self, dialect: Dialect) -> (About, Option<u64>) {
+        let (about, deadline) = told(&self.own);
+        (About { dialect, ..about }, deadline)
+    }
 }
 
 const JSON: &str = "application/json";
@@ -38,9 +64,13 @@ pub fn credentials_of(request: &Incoming) -> [Option<String>; 4] {
 
 /// What the answers to a request say about it, and its own deadline.
 pub fn about(request: &Incoming) -> (About, Option<u64>) {
-    let [id, timeout, read_timeout, deadline] = OWN.with(|names| request.headers(names));
-    let about = About { request_id: request_id(id.as_deref(), state::request_entropy()), ..About::default() };
-    (about, deadline_ms(timeout.as_deref(), read_timeout.as_deref(), deadline.as_deref()))
+    told(&OWN.with(|names| request.headers(names)))
+}
+
+fn told(own: &[Option<String>; 4]) -> (About, Option<u64>) {
+    let [id, timeout, read_timeout, deadline] = own.each_ref().map(Option::as_deref);
+    let about = About { request_id: request_id(id, state::request_entropy()), ..About::default() };
+    (about, deadline_ms(timeout, read_timeout, deadline))
 }
 
 /// Serves `POST /v1/chat/completions` and the other ways to ask for a completion.
@@ -50,9 +80,9 @@ pub async fn complete(
     context: &worker::Context,
     speech: Speech<'_>,
 ) -> web_sys::Response {
-    let (about, deadline) = about(request);
-    let about = About { dialect: speech.dialect(), ..about };
-    serve(request, env, context, (about, deadline), (speech, None), false).await
+    let said = Said::by(request);
+    let about = said.about(speech.dialect());
+    serve(request, env, context, said, about, speech, false).await
 }
 
 /// Serves `POST /api/playground`: the same for an admin whose session was checked, and for this page alone.
@@ -61,9 +91,10 @@ pub async fn playground(
     env: &worker::Env,
     context: &worker::Context,
 ) -> web_sys::Response {
-    let (about, deadline) = about(request);
+    let said = Said::by(request);
+    let (about, deadline) = said.about(Dialect::Chat);
     let about = About { own_page: true, ..about };
-    serve(request, env, context, (about, deadline), (Speech::Chat, None), true).await
+    serve(request, env, context, said, (about, deadline), Speech::Chat, true).await
 }
 
 /// Serves Gemini's `POST …/models/{model}:{method}`; `of` is what stands behind `models/`.
@@ -73,31 +104,31 @@ pub async fn gemini(
     context: &worker::Context,
     of: &str,
 ) -> web_sys::Response {
-    let (about, deadline) = about(request);
-    let about = About { dialect: Dialect::Gemini, ..about };
-    let query = Address::parse(&request.url()).map(|address| address.query()).unwrap_or_default();
+    let mut said = Said::by(request);
+    let (about, deadline) = said.about(Dialect::Gemini);
+    let query = Address::parse(request.url()).map(|address| address.query()).unwrap_or_default();
     let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let key = asked("key").map(str::to_owned);
+    said.credentials = with_query(said.credentials, asked("key").map(str::to_owned));
     let (model, method) = of.rsplit_once(':').unwrap_or((of, ""));
     let model = decoded(model);
     let framing = match method {
         "generateContent" => None,
         "streamGenerateContent" if asked("alt") == Some("sse") => Some(gemini::Framing::Sse),
         "streamGenerateContent" => Some(gemini::Framing::Array),
-        "countTokens" => return count(request, env, about, key, gemini::count_tokens).await,
+        "countTokens" => return count(request, env, &said, &about, gemini::count_tokens).await,
         _ => {
             request.discard().await;
             return answer::error(&ApiError::not_offered(), &about);
         }
     };
-    let speech = Speech::Gemini(&model, framing);
-    serve(request, env, context, (about, deadline), (speech, key), false).await
+    serve(request, env, context, said, (about, deadline), Speech::Gemini(&model, framing), false).await
 }
 
 /// Serves `POST /v1/messages/count_tokens`.
 pub async fn count_tokens(request: &Incoming, env: &worker::Env) -> web_sys::Response {
-    let about = About { dialect: Dialect::Messages, ..about(request).0 };
-    count(request, env, about, None, count_messages).await
+    let said = Said::by(request);
+    let (about, _) = said.about(Dialect::Messages);
+    count(request, env, &said, &about, count_messages).await
 }
 
 fn count_messages(body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -111,20 +142,20 @@ fn count_messages(body: &[u8]) -> Result<Vec<u8>, ApiError> {
 async fn count(
     request: &Incoming,
     env: &worker::Env,
-    about: About,
-    key: Option<String>,
+    said: &Said,
+    about: &About,
     counted: impl Fn(&[u8]) -> Result<Vec<u8>, ApiError>,
 ) -> web_sys::Response {
     let count = async || {
-        authenticate(env, &with_query(credentials_of(request), key), false).await?;
-        let bytes = read::bytes(request, &BODY.with(|names| request.headers(names))).await?.to_vec();
+        authenticate(env, &said.credentials, false).await?;
+        let bytes = read::bytes(request, &said.body).await?.to_vec();
         if too_many_parts(&bytes) { Err(too_many_parts_refusal()) } else { counted(&bytes) }
     };
     match count().await {
-        Ok(body) => respond::data(200, Some(JSON), &about, &[], &respond::Body::Bytes(&body)),
+        Ok(body) => respond::data(200, Some(JSON), about, &[], &respond::Body::Bytes(&body)),
         Err(error) => {
             request.discard().await;
-            answer::error(&error, &about)
+            answer::error(&error, about)
         }
     }
 }
@@ -143,15 +174,16 @@ async fn serve(
     request: &Incoming,
     env: &worker::Env,
     context: &worker::Context,
+    said: Said,
     (about, deadline): (About, Option<u64>),
-    (speech, key): (Speech<'_>, Option<String>),
+    speech: Speech<'_>,
     playground: bool,
 ) -> web_sys::Response {
     let started = time::now_ms();
-    match prepare(request, env, (&speech, key), started, playground).await {
+    match prepare(request, env, &said, &speech, started, playground).await {
         Ok((client, body, answering)) => {
             let address = (client.is_public() && !playground).then(|| address(request));
-            let passed = passed_headers(request);
+            let passed = passing(said.passed);
             let arrived = Arrived { started, about, deadline, client, address, body, answering, passed };
             Course::new(env, context, arrived).run().await
         }
@@ -186,22 +218,21 @@ fn too_large(
 async fn prepare(
     request: &Incoming,
     env: &worker::Env,
-    (speech, key): (&Speech<'_>, Option<String>),
+    said: &Said,
+    speech: &Speech<'_>,
     started: u64,
     playground: bool,
 ) -> Result<(Client, Body, Option<Answering>), ApiError> {
     let client = match playground {
         true => admin(env).await?,
-        false => authenticate(env, &with_query(credentials_of(request), key), true).await?,
+        false => authenticate(env, &said.credentials, true).await?,
     };
     let seed = Seed { now_s: started / 1_000, entropy: state::request_entropy() };
-    let headers = BODY.with(|names| request.headers(names));
-    let (body, answering) = read::read(request, &headers, speech, seed).await?;
+    let (body, answering) = read::read(request, &said.body, speech, seed).await?;
     Ok((client, body, answering))
 }
 
-fn passed_headers(request: &Incoming) -> Vec<(&'static str, String)> {
-    let values = PASSED.with(|names| request.headers(names));
+fn passing(values: [Option<String>; 4]) -> Vec<(&'static str, String)> {
     REQUEST_HEADERS
         .into_iter()
         .zip(values)

@@ -19,6 +19,7 @@
 //                export default worker;
 //                export class Coordinator { … }
 //              Names of other exports of index.js must be passed on: export * from './index.js'.
+//              There is also './entry.js', what is deployed, whose default is a plain handler.
 //   edgeEntry  the same for the edges
 //   workers    further Miniflare workers as they are; worker: Miniflare options over Rondo's own
 //   onLog      (line) => void
