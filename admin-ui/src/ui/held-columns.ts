@@ -1,0 +1,43 @@
+// Columns of a long table keep their widths while its rows come and go: a browser that has to find them anew for each row
+// lays out every cell of the table, and columns that jump are hard to read.
+
+const over = (row: Element) => [...row.children].some((cell) => cell.scrollWidth > cell.clientWidth + 1);
+
+function release(table: HTMLTableElement, heads: HTMLElement[]) {
+  table.classList.remove('held', 'tight');
+  for (const head of heads) head.style.width = '';
+}
+
+/** Keeps the widths that the browser found, as shares, so that they go with the table's. */
+function hold(table: HTMLTableElement, heads: HTMLElement[]) {
+  const widths = heads.map((head) => head.getBoundingClientRect().width);
+  const whole = widths.reduce((all, width) => all + width, 0);
+  heads.forEach((head, at) => {
+    head.style.width = `${(100 * (widths[at] ?? 0)) / whole}%`;
+  });
+  table.classList.add('held');
+}
+
+/** For one table. */
+export function holdColumns(table: HTMLTableElement) {
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+  let settled = 0;
+  return {
+    /** Call it with the rows that came, when they are laid out. True when columns may have other widths than before. */
+    settle(fresh: HTMLElement[]) {
+      const { classList } = table;
+      if (settled === table.clientWidth && (!classList.contains('held') || classList.contains('tight') || !fresh.some(over))) return false;
+      release(table, heads);
+      // Cards have no columns.
+      if (getComputedStyle(table).display === 'table') {
+        hold(table, heads);
+        // There is no room for all of it, whatever the widths: it is cut rather than laid over the next cell.
+        if ([...(table.tBodies[0]?.rows ?? [])].some(over)) classList.add('tight');
+      }
+      settled = table.clientWidth;
+      return true;
+    },
+    /** Gives the widths back to the browser. */
+    release: () => release(table, heads),
+  };
+}
