@@ -4,7 +4,7 @@
 const over = (row: Element) => [...row.children].some((cell) => cell.scrollWidth > cell.clientWidth + 1);
 
 function release(table: HTMLTableElement, heads: HTMLElement[]) {
-  table.classList.remove('held', 'tight');
+  table.classList.remove('held');
   for (const head of heads) head.style.width = '';
 }
 
@@ -25,16 +25,12 @@ export function holdColumns(table: HTMLTableElement) {
   return {
     /** Call it with the rows that came, when they are laid out. True when columns may have other widths than before. */
     settle(fresh: HTMLElement[]) {
-      const { classList } = table;
-      if (settled === table.clientWidth && (!classList.contains('held') || classList.contains('tight') || !fresh.some(over))) return false;
+      const room = table.parentElement?.clientWidth ?? 0;
+      if (settled === room && !(table.classList.contains('held') && fresh.some(over))) return false;
+      settled = room;
       release(table, heads);
-      // Cards have no columns.
-      if (getComputedStyle(table).display === 'table') {
-        hold(table, heads);
-        // There is no room for all of it, whatever the widths: it is cut rather than laid over the next cell.
-        if ([...(table.tBodies[0]?.rows ?? [])].some(over)) classList.add('tight');
-      }
-      settled = table.clientWidth;
+      // Cards have no columns, and what does not fit at all is better too wide than cut.
+      if (getComputedStyle(table).display === 'table' && table.offsetWidth <= room + 1) hold(table, heads);
       return true;
     },
     /** Gives the widths back to the browser. */
