@@ -23,12 +23,18 @@ export function holdColumns(table: HTMLTableElement) {
   const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
   let settled = 0;
   return {
-    /** Call it with the rows that came, when they are laid out. True when columns may have other widths than before. */
+    /** Call it with the rows that came, when they are laid out. True when columns may get other widths: call it again in the next frame. */
     settle(fresh: HTMLElement[]) {
       const room = table.parentElement?.clientWidth ?? 0;
-      if (settled === room && !(table.classList.contains('held') && fresh.some(over))) return false;
+      const held = table.classList.contains('held');
+      if (settled === room && !(held && fresh.some(over))) return false;
+      if (held) {
+        // The next frame finds the widths, so that no frame lays the table out twice.
+        release(table, heads);
+        settled = 0;
+        return true;
+      }
       settled = room;
-      release(table, heads);
       // Cards have no columns, and what does not fit at all is better too wide than cut.
       if (getComputedStyle(table).display === 'table' && table.offsetWidth <= room + 1) hold(table, heads);
       return true;

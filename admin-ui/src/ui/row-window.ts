@@ -68,11 +68,14 @@ export function useRowWindow(keys: string[], rows: readonly object[], heads: str
     for (let left = hidden; at < count && left >= heightOf(at); at += 1) left -= heightOf(at);
     return at;
   };
-  /** Looks at rows that are new, in the frame after they were laid out. */
+  /** Looks at rows that are new, in the frame after they were laid out. True when it has to look again. */
   const measure = () => {
     const own = ownRows(body.current);
     const isFresh = (_: unknown, n: number) => !known.current.has(rows[shown.current.from + n] ?? keys);
-    if (columns.current?.settle(own.filter(isFresh))) known.current = new WeakSet();
+    if (columns.current?.settle(own.filter(isFresh))) {
+      known.current = new WeakSet();
+      return true;
+    }
     own.forEach((one, n) => {
       if (!isFresh(one, n)) return;
       const at = shown.current.from + n;
@@ -80,6 +83,7 @@ export function useRowWindow(keys: string[], rows: readonly object[], heads: str
       const next = one.nextElementSibling;
       heights.current.set(keys[at] ?? '', next ? topOf(next) - topOf(one) : one.offsetHeight);
     });
+    return false;
   };
 
   const first = Math.max(0, Math.min(shown.current.from, count - (shown.current.to - shown.current.from)));
@@ -116,7 +120,7 @@ export function useRowWindow(keys: string[], rows: readonly object[], heads: str
     const most = Math.min(MOST, size + 2 * BEYOND + STEP);
     const look = () => {
       frame = 0;
-      measure();
+      if (measure()) soon();
       seen.current = firstAt(-(body.current ? topOf(body.current) : 0));
       const from = Math.max(0, Math.min(Math.floor((seen.current - BEYOND) / STEP) * STEP, count - most));
       const to = Math.min(count, from + most);
