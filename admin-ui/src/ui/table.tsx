@@ -48,7 +48,20 @@ type RowProps<T> = Pick<Props<T>, 'columns' | 'rowName'> & {
   onPick: (row: T, on: boolean) => void;
 };
 
-/** A component of its own, and one that reads a signal (the language): it is rendered again only for other properties. */
+/** Components that read a signal (the language) are rendered again only for other properties: a selection leaves the cells. */
+function Cells<T>({ row, columns }: Pick<RowProps<T>, 'row' | 'columns'>) {
+  common();
+  return (
+    <>
+      {columns.map(({ id, label, render, end, main, hideLabel }) => (
+        <td key={id} role="cell" class={`${end ? 'end' : ''}${main ? ' main' : ''}`} data-label={hideLabel || main ? undefined : label}>
+          {render(row)}
+        </td>
+      ))}
+    </>
+  );
+}
+
 function Row<T>({ row, at, columns, rowName, selected, onPick }: RowProps<T>) {
   const t = common();
   return (
@@ -58,19 +71,30 @@ function Row<T>({ row, at, columns, rowName, selected, onPick }: RowProps<T>) {
           <input type="checkbox" aria-label={t.select(rowName?.(row) ?? '')} checked={selected} onChange={(event) => onPick(row, event.currentTarget.checked)} />
         </td>
       )}
-      {columns.map(({ id, label, render, end, main, hideLabel }) => (
-        <td key={id} role="cell" class={`${end ? 'end' : ''}${main ? ' main' : ''}`} data-label={hideLabel || main ? undefined : label}>
-          {render(row)}
-        </td>
-      ))}
+      <Cells row={row} columns={columns} />
     </tr>
   );
 }
 
-export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sort, onSort, selected, onSelect, empty, busy }: Props<T>) {
+/** Apart from the head, which stays as it is while one scrolls. */
+function Rows<T extends object>({ rows, keys, columns, rowName, selected, onPick }: Pick<Props<T>, 'rows' | 'columns' | 'rowName' | 'selected'> & Pick<RowProps<T>, 'onPick'> & { keys: string[] }) {
+  const near = useRowWindow(keys, rows, columns.map(({ label }) => label).join());
+  return (
+    <tbody role="rowgroup" ref={near.body}>
+      {near.above > 0 && <tr key="above" class="gap" aria-hidden="true"><td style={{ height: `${near.above}px` }} /></tr>}
+      {rows.slice(near.from, near.to).map((row, place) => {
+        const at = near.from + place;
+        const key = keys[at] ?? '';
+        return <Row key={key} row={row} at={at} columns={columns} rowName={rowName} selected={selected?.has(key)} onPick={onPick} />;
+      })}
+      {near.below > 0 && <tr key="below" class="gap" aria-hidden="true"><td style={{ height: `${near.below}px` }} /></tr>}
+    </tbody>
+  );
+}
+
+export function Table<T extends object>({ caption, columns, rows, rowKey, rowName = rowKey, sort, onSort, selected, onSelect, empty, busy }: Props<T>) {
   const t = common();
   const keys = rows.map(rowKey);
-  const near = useRowWindow(keys);
   const picked = selected ? keys.filter((key) => selected.has(key)).length : 0;
   const toggle = (changed: string[], on: boolean) => {
     const next = new Set(selected);
@@ -118,15 +142,7 @@ export function Table<T>({ caption, columns, rows, rowKey, rowName = rowKey, sor
             })}
           </tr>
         </thead>
-        <tbody role="rowgroup" ref={near.body}>
-          {near.above > 0 && <tr key="above" class="gap" aria-hidden="true"><td style={{ height: `${near.above}px` }} /></tr>}
-          {rows.slice(near.from, near.to).map((row, place) => {
-            const at = near.from + place;
-            const key = keys[at] ?? '';
-            return <Row key={key} row={row} at={at} columns={columns} rowName={rowName} selected={selected?.has(key)} onPick={pick} />;
-          })}
-          {near.below > 0 && <tr key="below" class="gap" aria-hidden="true"><td style={{ height: `${near.below}px` }} /></tr>}
-        </tbody>
+        <Rows rows={rows} keys={keys} columns={columns} rowName={rowName} selected={selected} onPick={pick} />
       </table>
     </div>
   );

@@ -1,5 +1,5 @@
 // The pool's keys. Only the page of the list that is shown is ever held here; filters, order and page are the server's.
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../../api.ts';
 import { PIECE } from '../../bulk.ts';
 import { paceOf, usePoll } from '../../live.ts';
@@ -45,6 +45,8 @@ function useEndings(items: Key[] | undefined, total: number | undefined, reload:
     return () => clearTimeout(timer);
   }, [first, items, total]);
 }
+
+const rowKey = ({ id }: Key) => id;
 
 export default function Keys() {
   const t = texts();
@@ -155,7 +157,16 @@ export default function Keys() {
     const own = await askDelete(ids, picked);
     if (own) await change(deleteTask(t, own));
   };
-  const cols = columns(t, { busy, test: (row) => void test(row), toggle: (row) => void during(row, 'enabled', () => setEnabled(row, !row.enabled, put)), edit: (row) => setOpen({ what: 'edit', row }), remove: (row) => void remove(row) });
+  const latest = useRef({ test, remove, put });
+  latest.current = { test, remove, put };
+  // The same from one rendering to the next, so that only rows that changed are rendered again.
+  const cols = useMemo(() => columns(t, {
+    busy,
+    test: (row) => void latest.current.test(row),
+    toggle: (row) => void during(row, 'enabled', () => setEnabled(row, !row.enabled, latest.current.put)),
+    edit: (row) => setOpen({ what: 'edit', row }),
+    remove: (row) => void latest.current.remove(row),
+  }), [t, busy]);
   const sort = { by: query.sort.replace(/^-/, ''), down: query.sort.startsWith('-') };
   const suggested = suggestions.data?.items.length ?? 0;
   const nothing = items?.length === 0 && !filtered && total === 0;
@@ -174,7 +185,7 @@ export default function Keys() {
       {!items && !list.error && <Skeleton rows={8} height={3} />}
       {items && (
         <div class="keys-list">
-          <Table caption={common().names.keys} columns={cols} rows={items} rowKey={(row) => row.id} rowName={nameOf} sort={sort} onSort={({ by, down }) => setParams({ sort: `${down ? '-' : ''}${by}`, page: null })}
+          <Table caption={common().names.keys} columns={cols} rows={items} rowKey={rowKey} rowName={nameOf} sort={sort} onSort={({ by, down }) => setParams({ sort: `${down ? '-' : ''}${by}`, page: null })}
             selected={selected} onSelect={setSelected} busy={list.data?.wanted !== wanted}
             empty={nothing
               ? <Empty icon="keys" title={t.empty} actions={<Button tone="primary" icon="plus" onClick={() => setOpen({ what: 'add' })}>{t.add}</Button>}>{t.emptyText}</Empty>
