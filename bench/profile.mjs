@@ -6,13 +6,14 @@
 // microseconds, and for streams Linux's own profiler tells more than V8's:
 //   node bench/profile.mjs --load chunks-500 --seconds 20   prints workerd's process number, then
 //   perf record -g -p NUMBER -- sleep 5; perf report --no-children --sort dso,symbol -g none
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import workerd from 'workerd';
+import { addEntry } from '../scripts/lib/build.mjs';
 import { inRoot, npmBin, root, tool } from '../scripts/lib/paths.mjs';
 import { mustRun, run, runMain, say, UserError } from '../scripts/lib/run.mjs';
 import { load, wrkVersion } from './load.mjs';
@@ -29,7 +30,7 @@ async function buildWithNames() {
     quiet: true,
     env: { WASM_BINDGEN_BIN: tool('wasm-bindgen'), ESBUILD_BIN: npmBin('esbuild') },
   });
-  copyFileSync(inRoot('src', 'entry.js'), join(dir, 'entry.js'));
+  addEntry(dir);
   return dir;
 }
 

@@ -108,6 +108,9 @@ export async function build(options = {}) {
 const stampPath = (mode) => join(modes[mode].out, '.stamp');
 const readStamp = (mode) => readIfThere(stampPath(mode));
 
+/** What the platform calls, beside what worker-build made. */
+export const addEntry = (out) => copyFileSync(inRoot('src', 'entry.js'), join(out, 'entry.js'));
+
 async function buildWorker(mode, quiet) {
   const { args, out } = modes[mode];
   if (!existsSync(tool('worker-build')))
@@ -126,7 +129,7 @@ async function buildWorker(mode, quiet) {
   });
   const index = join(out, 'index.js');
   writeFileSync(index, withoutRepeats(readFileSync(index, 'utf8')));
-  copyFileSync(inRoot('src', 'entry.js'), join(out, 'entry.js'));
+  addEntry(out);
   if (mode === 'release') {
     const module = join(out, 'index_bg.wasm');
     writeFileSync(module, withoutNames(readFileSync(module)));

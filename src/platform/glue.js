@@ -19,7 +19,7 @@ export const timer = (ms, number, tell) => setTimeout(tell, ms, number, undefine
 export const clear = (handle) => clearTimeout(handle);
 
 /** A request's method and address, a line each. */
-export const line = (request) => `${request.method}\n${request.url}`;
+export const requestLine = (request) => `${request.method}\n${request.url}`;
 
 /** These headers of a request or an answer, a line each; one that is missing is U+0000, which no header's value holds. */
 export const picked = ({ headers }, names) => {

@@ -17,8 +17,8 @@ extern "C" {
     /// Takes a timer back.
     pub fn clear(handle: f64);
     /// A request's method and address, a line each.
-    #[wasm_bindgen(catch)]
-    pub fn line(request: &JsValue) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = requestLine)]
+    pub fn request_line(request: &JsValue) -> Result<String, JsValue>;
     /// These headers of a request or an answer, a line each.
     #[wasm_bindgen(catch)]
     pub fn picked(holder: &JsValue, names: &Array) -> Result<String, JsValue>;

@@ -36,7 +36,7 @@ impl<const N: usize> Names<N> {
         Self { names, kept: OnceCell::new() }
     }
 
-    /// What `headers` say under these names, in their order.
+    /// What the headers of a request or an answer say under these names, in their order.
     fn picked(&self, holder: &JsValue) -> [Option<String>; N] {
         let Ok(text) = glue::picked(holder, self.kept()) else { return [const { None }; N] };
         values(&mut text.split('\n'))
@@ -102,7 +102,7 @@ pub enum BodyError {
 #[derive(Clone, Debug)]
 pub struct Incoming {
     raw: ClientRequest,
-    /// Method and address, as the glue gives them.
+    /// Method and address, a line each: read in one crossing.
     line: Rc<str>,
 }
 
@@ -111,7 +111,7 @@ impl Incoming {
     #[must_use]
     pub fn new(request: web_sys::Request) -> Self {
         let raw: ClientRequest = request.unchecked_into();
-        let line = glue::line(&raw).unwrap_or_default().into();
+        let line = glue::request_line(&raw).unwrap_or_default().into();
         Self { raw, line }
     }
 

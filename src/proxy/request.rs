@@ -48,7 +48,7 @@ impl Said {
 
     /// What the answers say about the request, and its own deadline.
     fn about(&self, dialect: Dialect) -> (About, Option<u64>) {
-        let (about, deadline) = told(&self.own);
+        let (about, deadline) = about_from(&self.own);
         (About { dialect, ..about }, deadline)
     }
 }
@@ -64,10 +64,10 @@ pub fn credentials_of(request: &Incoming) -> [Option<String>; 4] {
 
 /// What the answers to a request say about it, and its own deadline.
 pub fn about(request: &Incoming) -> (About, Option<u64>) {
-    told(&OWN.with(|names| request.headers(names)))
+    about_from(&OWN.with(|names| request.headers(names)))
 }
 
-fn told(own: &[Option<String>; 4]) -> (About, Option<u64>) {
+fn about_from(own: &[Option<String>; 4]) -> (About, Option<u64>) {
     let [id, timeout, read_timeout, deadline] = own.each_ref().map(Option::as_deref);
     let about = About { request_id: request_id(id, state::request_entropy()), ..About::default() };
     (about, deadline_ms(timeout, read_timeout, deadline))
