@@ -203,8 +203,10 @@ impl Pool {
                 self.read((now, at), &reading.key, &reading.model, &reading.limits, own, false);
             }
             let mut tenant = None;
+            let mut is_forgotten = false;
             if let Some(attempt) = &settle.attempt {
                 let mut open = self.open.remove(&settle.id);
+                is_forgotten = open.is_none();
                 tenant = open.as_mut().and_then(|open| open.tenant.take());
                 if let Some(open) = &open {
                     self.close(open);
@@ -226,10 +228,14 @@ impl Pool {
                 self.count_request(now, request);
                 self.stories.note(at, settle);
                 let used = request.usage.prompt_tokens + request.usage.completion_tokens;
-                let taken = tenant.take();
-                let taken = taken.as_ref().map(|(_, taken)| taken);
                 let limits = self.limits_of(&request.token);
-                self.tenants.settle(now, &request.token, &limits, taken, used);
+                if is_forgotten {
+                    self.tenants.settle_forgotten(now, &request.token, &limits, used);
+                } else {
+                    let taken = tenant.take();
+                    let taken = taken.as_ref().map(|(_, taken)| taken);
+                    self.tenants.settle(now, &request.token, &limits, taken, used);
+                }
             }
             // An attempt that failed, and not the request's last: it used nothing.
             if let Some((token, taken)) = tenant {

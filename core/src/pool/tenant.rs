@@ -278,6 +278,13 @@ impl State {
         self.month.settle(taken.month, of(taken.month));
     }
 
+    /// Counts a request whose grant is not known, unless one from before the restart is still to come.
+    pub(super) fn count_unless_carried(&mut self, now: u64) {
+        if let Some(requests) = self.requests.as_mut().filter(|_| self.carried.grants == 0) {
+            requests.spend(now, 1);
+        }
+    }
+
     /// The share of one report in what was reserved before a restart.
     pub(super) fn uncarry(&mut self) -> Taken {
         let Carried { grants, day, month, .. } = self.carried;

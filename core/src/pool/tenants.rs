@@ -61,11 +61,20 @@ impl Tenants {
         self.end(now, token, limits, Some(taken), Use::Nothing);
     }
 
-    /// The grant was used, for so many tokens of prompt and completion. Without a known grant, as after a
-    /// restart or a grant of the isolate's own, the use counts all the same. `limits` are the token's as they
-    /// are now; the default for a token that is gone.
+    /// The grant was used, for so many tokens of prompt and completion. Without any, as of a request that was
+    /// refused, there is only the use. `limits` are the token's as they are now; the default for a token that is
+    /// gone.
     pub fn settle(&mut self, now: u64, token: &str, limits: &TokenLimits, taken: Option<&Taken>, used: u64) {
         self.end(now, token, limits, taken, Use::Tokens(used.min(TOKENS_MAX)));
+    }
+
+    /// A grant that is not known was used: it was given before a restart, or was the isolate's own. What was stored
+    /// may hold what was taken for it; when it holds no such grant any more, this is a further request of the token.
+    pub fn settle_forgotten(&mut self, now: u64, token: &str, limits: &TokenLimits, used: u64) {
+        if limits.any() {
+            self.touch(now, token, limits).count_unless_carried(now);
+        }
+        self.settle(now, token, limits, None, used);
     }
 
     /// Nobody knows what became of the grant: it is not under way any more, and its reservation stays counted.
