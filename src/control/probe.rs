@@ -4,7 +4,7 @@ use super::call::Call;
 use super::keys::unknown;
 use super::problem::{Outcome, Problem};
 use super::{coordinator, time_text};
-use crate::platform::fetch::{Incoming, KeyHeader, Outgoing, post};
+use crate::platform::fetch::{Credential, Incoming, Outgoing, post};
 use crate::platform::json::Reply;
 use crate::platform::race::within;
 use crate::platform::{body, env, time};
@@ -16,7 +16,7 @@ use rondo_core::config::{DEFAULT_POOL, ModelPool};
 use rondo_core::limits::request::ERROR_BODY_BYTES;
 use rondo_core::pool::faults::classify;
 use rondo_core::pool::protocol::Fault;
-use rondo_core::pool::providers::{self, Provider};
+use rondo_core::pool::providers::{KeyHeader, Provider};
 use rondo_core::vault::Keyring;
 use rondo_core::wire::errors::{UpstreamError, parse_upstream};
 use rondo_core::wire::headers::{exhausted_reset_ms, rate_limits, retry_after_ms};
@@ -53,15 +53,23 @@ fn upstream(env: &Env, provider: &Provider, row: &SealedRow) -> String {
 }
 
 /// Sends the request and reads what comes back.
-async fn send(url: &str, key: (KeyHeader, &str), model: &str) -> Found {
+async fn send(url: &str, (header, key): (KeyHeader, &str), model: &str) -> Found {
     let request =
         json!({"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 1});
     let bytes = Uint8Array::from(request.to_string().as_bytes());
-    let Ok((abort, sent)) = post(&Outgoing { url: &url.into(), key, passed: &[], body: &bytes }) else {
+    let outgoing = Outgoing {
+        url: &url.into(),
+        key: &Credential::new(header, key),
+        passed: &[],
+        body: &bytes,
+        read_along: 0,
+    };
+    let Ok((abort, mut sent)) = post(&outgoing) else {
         return Found::nothing("unreachable", "the connection failed");
     };
     let exchange = async {
-        let answer = sent.await.map_err(|_| ())?;
+        (&mut sent).await.map_err(|_| ())?;
+        let answer = sent.begun().map_err(|_| ())?;
         let text = match answer.body() {
             Some(source) => body::beginning(&source, ERROR_BODY_BYTES).await,
             None => Vec::new(),
@@ -74,7 +82,7 @@ async fn send(url: &str, key: (KeyHeader, &str), model: &str) -> Found {
             Found::nothing("unreachable", "no answer within 12 s")
         }
         Some(Err(())) => Found::nothing("unreachable", "the connection failed"),
-        Some(Ok((answer, text))) => judge(&answer, &text, key.1),
+        Some(Ok((answer, text))) => judge(&answer, &text, key),
     }
 }
 
@@ -161,11 +169,8 @@ impl Bench {
         let started = time::now_ms();
         let found = match (self.ring.data.open(&row.id, &row.sealed), model, Provider::find(&row.provider)) {
             (Ok(key), Some(model), Some(provider)) => {
-                let header = match provider.key_header {
-                    providers::KeyHeader::Bearer => KeyHeader::Bearer,
-                    providers::KeyHeader::ApiKey => KeyHeader::ApiKey,
-                };
-                send(&upstream(&self.env, provider, row), (header, key.expose()), model).await
+                let key = (provider.key_header, key.expose().as_str());
+                send(&upstream(&self.env, provider, row), key, model).await
             }
             (Err(error), ..) => Found::nothing("refused", &error.to_string()),
             (_, None, _) => {

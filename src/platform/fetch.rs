@@ -1,10 +1,15 @@
 //! The request to the upstream: one direct call of `fetch`, no wrappers.
 
-use super::glue;
+use super::glue::{self, Exchange};
 use super::incoming::{Names, line};
 use super::promise::Outcome;
 use super::streams::{Lost, Source};
+use super::time::now_ms;
 use js_sys::{JsString, Promise, Uint8Array};
+use rondo_core::pool::providers::KeyHeader;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -84,59 +89,109 @@ impl Abort {
     }
 }
 
-/// How the provider wants its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyHeader {
-    /// `authorization: Bearer …`
-    Bearer,
-    /// `api-key: …`
-    ApiKey,
+/// A key in clear, in the header that the provider wants. Does not print.
+#[derive(Clone)]
+pub struct Credential {
+    header: KeyHeader,
+    value: JsString,
+}
+
+impl Credential {
+    /// This key in the header.
+    #[must_use]
+    pub fn new(header: KeyHeader, key: &str) -> Self {
+        let value = match header {
+            KeyHeader::Bearer => format!("Bearer {key}").into(),
+            KeyHeader::ApiKey => key.into(),
+        };
+        Self { header, value }
+    }
 }
 
 /// What is sent to the upstream.
 pub struct Outgoing<'a> {
     /// Address.
     pub url: &'a JsString,
-    /// The key in clear and its header.
-    pub key: (KeyHeader, &'a str),
+    /// The key.
+    pub key: &'a Credential,
     /// The client's headers that pass.
     pub passed: &'a [(&'static str, String)],
     /// The body.
     pub body: &'a Uint8Array,
+    /// A successful answer of no more bytes than that is read along with its head, if its length is stated.
+    pub read_along: usize,
 }
 
-/// An answer's head, its body unread.
+/// An answer's head, its body unread unless it was read along.
 pub struct Incoming {
     raw: RawResponse,
     read: [Option<String>; 4],
     /// HTTP status.
     pub status: u16,
+    /// When the head came (unix milliseconds).
+    pub at: u64,
+    /// Whose body may be read already, or be being read.
+    along: Option<Posted>,
+}
+
+/// A request under way: comes to the answer's head, and to its body if that is read along.
+pub struct Posted {
+    exchange: Exchange,
+    told: Option<Outcome>,
 }
 
 /// Sends a POST without following redirects. The body is copied by the platform, so the same bytes can be
-/// sent again. Dropping the future does not end the exchange, [`Abort`] does.
+/// sent again. Dropping what is given does not end the exchange, [`Abort`] does.
 ///
 /// # Errors
 /// When the platform does not take the request.
-pub fn post(
-    request: &Outgoing<'_>,
-) -> Result<(Abort, impl Future<Output = Result<Incoming, Lost>> + use<>), Lost> {
+pub fn post(request: &Outgoing<'_>) -> Result<(Abort, Posted), Lost> {
     let mut headers = format!("user-agent\n{USER_AGENT}");
     for (name, value) in request.passed {
         line(&mut headers, name, value);
     }
-    let bearer;
-    let (name, key): (fn(&Words) -> &JsString, _) = match request.key {
-        (KeyHeader::Bearer, key) => {
-            bearer = format!("Bearer {key}");
-            (|words| &words.authorization, bearer.as_str())
-        }
-        (KeyHeader::ApiKey, key) => (|words| &words.api_key, key),
-    };
-    let (sent, controller) = Outcome::begun(|number, tell| {
-        WORDS.with(|words| glue::send(request.url, name(words), key, &headers, request.body, number, tell))
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let most = request.read_along as f64;
+    let (told, exchange) = Outcome::begun(|number, tell| {
+        WORDS.with(|words| {
+            let Credential { header, value } = request.key;
+            let header = match header {
+                KeyHeader::Bearer => &words.authorization,
+                KeyHeader::ApiKey => &words.api_key,
+            };
+            let names = HEAD.with(|names| names.kept().clone());
+            glue::send(request.url, header, value, &headers, request.body, &names, most, number, tell)
+        })
     })?;
-    Ok((Abort(controller.unchecked_into()), answered(Ok(sent))))
+    Ok((Abort(exchange.controller().unchecked_into()), Posted { exchange, told: Some(told) }))
+}
+
+impl Posted {
+    /// The answer whose head is here while its body is still being read along: [`Incoming::whole`] waits on for it.
+    ///
+    /// # Errors
+    /// Itself, when there is no head yet.
+    pub fn begun(self) -> Result<Incoming, Self> {
+        let head = self.exchange.head_of();
+        let Some((status, read)) = HEAD.with(|names| names.head_in(&head)) else { return Err(self) };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time since 1970")]
+        let at = self.exchange.at() as u64;
+        let raw = self.exchange.response().unchecked_into();
+        Ok(Incoming { raw, read, status, at, along: Some(self) })
+    }
+}
+
+impl Future for Posted {
+    type Output = Result<(), Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(told) = self.told.as_mut() else { return Poll::Ready(Ok(())) };
+        let told = Pin::new(told).poll(context);
+        if told.is_ready() {
+            self.told = None;
+        }
+        told.map(|told| told.map(|_| ()).map_err(Lost::from))
+    }
 }
 
 /// Sends a GET without a key and without following redirects; otherwise as [`post`].
@@ -158,7 +213,7 @@ pub fn get(url: &str) -> (Abort, impl Future<Output = Result<Incoming, Lost>> + 
 async fn answered(sent: Result<Outcome, JsValue>) -> Result<Incoming, Lost> {
     let raw: RawResponse = sent?.await?.unchecked_into();
     let (status, read) = HEAD.with(|names| names.head(&raw)).ok_or(Lost)?;
-    Ok(Incoming { raw, read, status })
+    Ok(Incoming { raw, read, status, at: now_ms(), along: None })
 }
 
 impl Incoming {
@@ -189,7 +244,14 @@ impl Incoming {
     ///
     /// # Errors
     /// When the connection breaks first.
-    pub async fn whole(&self) -> Result<Uint8Array, Lost> {
+    pub async fn whole(&mut self) -> Result<Uint8Array, Lost> {
+        if let Some(posted) = self.along.as_mut() {
+            (&mut *posted).await?;
+            let bytes = posted.exchange.bytes_of();
+            if !bytes.is_undefined() {
+                return if bytes.is_null() { Err(Lost) } else { Ok(bytes.unchecked_into()) };
+            }
+        }
         let (read, ()) = Outcome::begun(|number, tell| glue::bytes(&self.raw, number, tell))?;
         Ok(read.await?.unchecked_into())
     }

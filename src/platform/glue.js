@@ -53,8 +53,10 @@ export const bytes = (holder, number, tell) => {
 /** Everything that is left of a stream, of which nothing was read. */
 export const rest = (source, number, tell) => bytes(new Response(source), number, tell);
 
-/** Sends without following redirects; `key` is the value of the header `keyHeader`. Gives what ends it. */
-export const send = (url, keyHeader, key, headers, body, number, tell) => {
+/** Sends without following redirects; `key` is the value of the header `keyHeader`. Gives the exchange, and tells when the
+ * answer's head is here, see [`head`] for `names`. Of a success whose length, the first of them, is at most `most` bytes
+ * it reads the body as well before it tells, so that wasm is entered once: `bytes`, or null when that broke off. */
+export const send = (url, keyHeader, key, headers, body, names, most, number, tell) => {
   const controller = new AbortController();
   const all = {
     [keyHeader]: key,
@@ -68,8 +70,22 @@ export const send = (url, keyHeader, key, headers, body, number, tell) => {
     body,
     signal: controller.signal,
   };
-  follow(fetch(url, init), number, tell);
-  return controller;
+  const exchange = { controller, response: undefined, head: '', at: 0, bytes: undefined };
+  const end = (bytes) => {
+    exchange.bytes = bytes;
+    tell(number, undefined, true);
+  };
+  const answered = (response) => {
+    exchange.response = response;
+    exchange.at = Date.now();
+    exchange.head = head(response, names);
+    // No length is U+0000, and no number.
+    const isShort = most > 0 && Number(exchange.head.split('\n', 2)[1]) <= most;
+    if (!isShort || !response.ok) end(undefined);
+    else response.arrayBuffer().then((buffer) => end(new Uint8Array(buffer)), () => end(null));
+  };
+  fetch(url, init).then(answered, (error) => tell(number, error, false));
+  return exchange;
 };
 
 /** An answer: `common` are headers that many have, `own` lines of its own. */

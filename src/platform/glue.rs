@@ -31,17 +31,39 @@ extern "C" {
     /// Reads a stream whole.
     #[wasm_bindgen(catch)]
     pub fn rest(source: &Source, number: f64, tell: &Function) -> Result<(), JsValue>;
-    /// Sends to the upstream; what it gives ends the exchange.
+    /// An exchange with the upstream.
+    #[derive(Clone, Debug)]
+    pub type Exchange;
+    /// What ends it.
+    #[wasm_bindgen(method, getter)]
+    pub fn controller(this: &Exchange) -> JsValue;
+    /// The answer, once it has a head.
+    #[wasm_bindgen(method, getter)]
+    pub fn response(this: &Exchange) -> JsValue;
+    /// Its head, as of [`head`]; empty before.
+    #[wasm_bindgen(method, getter, js_name = head)]
+    pub fn head_of(this: &Exchange) -> String;
+    /// When the head came (unix milliseconds); 0 before.
+    #[wasm_bindgen(method, getter)]
+    pub fn at(this: &Exchange) -> f64;
+    /// Its body: `Uint8Array`, null when it broke off, undefined when it was not read along.
+    #[wasm_bindgen(method, getter, js_name = bytes)]
+    pub fn bytes_of(this: &Exchange) -> JsValue;
+    /// Sends to the upstream, and reads a successful answer of at most `most` bytes along. Names of the answer's headers
+    /// that are read, the length first.
     #[wasm_bindgen(catch)]
+    #[allow(clippy::too_many_arguments, reason = "one crossing")]
     pub fn send(
         url: &JsString,
         key_header: &JsString,
-        key: &str,
+        key: &JsString,
         headers: &str,
         body: &Uint8Array,
+        names: &Array,
+        most: f64,
         number: f64,
         tell: &Function,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Exchange, JsValue>;
     /// Makes an answer.
     #[wasm_bindgen(catch)]
     pub fn respond(status: u16, body: &JsValue, common: &Object, own: &str) -> Result<JsValue, JsValue>;

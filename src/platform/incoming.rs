@@ -44,7 +44,11 @@ impl<const N: usize> Names<N> {
 
     /// The status of `response` and what its headers say under these names, in their order.
     pub(super) fn head(&self, response: &JsValue) -> Option<(u16, [Option<String>; N])> {
-        let text = glue::head(response, self.kept()).ok()?;
+        self.head_in(&glue::head(response, self.kept()).ok()?)
+    }
+
+    /// The same of a head that the glue read before.
+    pub(super) fn head_in(&self, text: &str) -> Option<(u16, [Option<String>; N])> {
         let mut lines = text.split('\n');
         Some((lines.next()?.parse().ok()?, values(&mut lines)))
     }
@@ -59,7 +63,8 @@ impl<const N: usize> Names<N> {
         values.get(at)
     }
 
-    fn kept(&self) -> &Array {
+    /// As the glue takes them.
+    pub(super) fn kept(&self) -> &Array {
         self.kept.get_or_init(|| self.names.iter().copied().map(JsString::from).collect())
     }
 }

@@ -15,6 +15,7 @@ pub mod promise;
 pub mod race;
 pub mod random;
 pub mod respond;
+mod slots;
 pub mod storage;
 pub mod streams;
 pub mod task;

@@ -2,9 +2,9 @@
 //! every one of them to be finalised; here one closure for the isolate takes the ends of all.
 
 use super::glue;
+use super::slots::Slots;
 use js_sys::{Function, Promise};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -17,15 +17,8 @@ enum Slot {
     Ended(End),
 }
 
-#[derive(Default)]
-struct Slots {
-    /// Counts up and is never used twice, so that an end that comes late meets nobody else.
-    last: u64,
-    open: BTreeMap<u64, Slot>,
-}
-
 thread_local! {
-    static SLOTS: RefCell<Slots> = RefCell::default();
+    static SLOTS: RefCell<Slots<Slot>> = RefCell::default();
     static TELL: Function = Closure::<dyn Fn(f64, JsValue, bool)>::new(tell).into_js_value().unchecked_into();
 }
 
@@ -35,7 +28,7 @@ fn tell(number: f64, value: JsValue, well: bool) {
     let waker = SLOTS.with(|slots| {
         let mut slots = slots.borrow_mut();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a u64")]
-        let slot = slots.open.get_mut(&(number as u64))?;
+        let slot = slots.get_mut(number as u64)?;
         match std::mem::replace(slot, Slot::Ended(end)) {
             Slot::Open(waker) => waker,
             Slot::Ended(_) => None,
@@ -71,17 +64,11 @@ impl Outcome {
     }
 
     fn new() -> Self {
-        SLOTS.with(|slots| {
-            let mut slots = slots.borrow_mut();
-            slots.last += 1;
-            let number = slots.last;
-            slots.open.insert(number, Slot::Open(None));
-            Self(number)
-        })
+        Self(SLOTS.with(|slots| slots.borrow_mut().insert(Slot::Open(None))))
     }
 
     fn number(&self) -> f64 {
-        #[allow(clippy::cast_precision_loss, reason = "nobody counts to 2^53")]
+        #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
         let number = self.0 as f64;
         number
     }
@@ -93,13 +80,13 @@ impl Future for Outcome {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<End> {
         // What it was woken by before is dropped outside the borrow: a task may end with it.
         let (ended, _before) = SLOTS.with(|slots| {
-            let open = &mut slots.borrow_mut().open;
-            match open.remove(&self.0) {
-                Some(Slot::Ended(end)) => (Some(end), None),
-                Some(Slot::Open(before)) => {
-                    open.insert(self.0, Slot::Open(Some(context.waker().clone())));
-                    (None, before)
-                }
+            let mut slots = slots.borrow_mut();
+            match slots.get_mut(self.0) {
+                Some(Slot::Open(waiting)) => (None, waiting.replace(context.waker().clone())),
+                Some(Slot::Ended(_)) => match slots.remove(self.0) {
+                    Some(Slot::Ended(end)) => (Some(end), None),
+                    _ => (None, None),
+                },
                 // Polled again after its end.
                 None => (Some(Err(JsValue::UNDEFINED)), None),
             }
@@ -111,7 +98,7 @@ impl Future for Outcome {
 impl Drop for Outcome {
     fn drop(&mut self) {
         // What is dropped with it may be anything; not while the slots are borrowed.
-        let slot = SLOTS.try_with(|slots| slots.borrow_mut().open.remove(&self.0));
+        let slot = SLOTS.try_with(|slots| slots.borrow_mut().remove(self.0));
         drop(slot);
     }
 }

@@ -1,9 +1,8 @@
 //! Runs the requests. wasm-bindgen-futures polls a task in a microtask of its own each time it is woken: two more
 //! crossings for every promise that ends. Here a task is polled by whatever wakes it.
 
+use super::slots::Slots;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::collections::btree_map::OccupiedEntry;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +13,8 @@ type Work = Pin<Box<dyn Future<Output = ()>>>;
 /// The platform stops a request whose client left, and then wakes its task no more. What has waited for so long is no
 /// request any more: each takes an hour and ten minutes at most, by its settings.
 const FORGOTTEN_MS: u64 = 2 * 3_600_000;
+/// How often such are looked for.
+const SWEEP_MS: u64 = 60_000;
 
 enum Slot {
     Waiting(Work),
@@ -23,9 +24,9 @@ enum Slot {
 
 #[derive(Default)]
 struct Tasks {
-    last: u64,
-    /// By number, so the first is the oldest; with when it began.
-    slots: BTreeMap<u64, (u64, Slot)>,
+    swept_at: u64,
+    /// With when each began.
+    slots: Slots<(u64, Slot)>,
 }
 
 thread_local! {
@@ -36,13 +37,12 @@ thread_local! {
 pub fn run(now: u64, work: impl Future<Output = ()> + 'static) {
     let (number, forgotten) = TASKS.with(|tasks| {
         let mut tasks = tasks.borrow_mut();
-        tasks.last += 1;
-        let number = tasks.last;
-        let oldest = tasks.slots.first_entry();
-        let forgotten = oldest.filter(|slot| now.saturating_sub(slot.get().0) > FORGOTTEN_MS);
-        let forgotten = forgotten.map(OccupiedEntry::remove);
-        tasks.slots.insert(number, (now, Slot::Waiting(Box::pin(work))));
-        (number, forgotten)
+        let mut forgotten = Vec::new();
+        if now.saturating_sub(tasks.swept_at) >= SWEEP_MS {
+            tasks.swept_at = now;
+            forgotten = tasks.slots.remove_all(|(began, _)| now.saturating_sub(*began) > FORGOTTEN_MS);
+        }
+        (tasks.slots.insert((now, Slot::Waiting(Box::pin(work)))), forgotten)
     });
     drop(forgotten);
     poll(&Arc::new(Task(number)));
@@ -72,14 +72,14 @@ fn poll(task: &Arc<Task>) {
             None => return,
         }
     }
-    TASKS.with(|tasks| tasks.borrow_mut().slots.remove(&task.0));
+    TASKS.with(|tasks| tasks.borrow_mut().slots.remove(task.0));
 }
 
 /// The work, if it waits. One that is being polled is polled once more.
 fn begin(number: u64) -> Option<Work> {
     TASKS.with(|tasks| {
         let mut tasks = tasks.borrow_mut();
-        let (_, slot) = tasks.slots.get_mut(&number)?;
+        let (_, slot) = tasks.slots.get_mut(number)?;
         match std::mem::replace(slot, Slot::Running(true)) {
             Slot::Waiting(work) => {
                 *slot = Slot::Running(false);
@@ -94,7 +94,7 @@ fn begin(number: u64) -> Option<Work> {
 fn wait(number: u64, work: Work) -> Option<Work> {
     TASKS.with(|tasks| {
         let mut tasks = tasks.borrow_mut();
-        match tasks.slots.get_mut(&number) {
+        match tasks.slots.get_mut(number) {
             Some((_, slot @ Slot::Running(true))) => {
                 *slot = Slot::Running(false);
                 Some(work)
@@ -173,7 +173,7 @@ mod tests {
         });
         run(1_000 + FORGOTTEN_MS, async {});
         assert_eq!(Rc::strong_count(&held), 2);
-        run(1_001 + FORGOTTEN_MS, async {});
+        run(1_000 + FORGOTTEN_MS + SWEEP_MS, async {});
         assert_eq!((Rc::strong_count(&held), tasks()), (1, 0));
     }
 

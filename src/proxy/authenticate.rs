@@ -118,7 +118,8 @@ pub async fn authenticate(
     let began = time::now_ms();
     if state::known().is_none() || (!granted && began.saturating_sub(state::confirmed_at()) > EPOCH_CHECK_MS)
     {
-        sync(env).await?;
+        // Boxed: what few requests need would be part of each.
+        Box::pin(sync(env)).await?;
     }
     let known = state::known().ok_or_else(ApiError::internal)?;
     let credential = credential.filter(|text| could_be_token(text));
@@ -130,7 +131,8 @@ pub async fn authenticate(
     let Some(digest) = digest else { return Err(ApiError::invalid_api_key()) };
     // A snapshot of this very request knows all there is to know.
     if state::confirmed_at() < began && state::may_ask_for(&digest, now, UNKNOWN_DIGEST_CHECK_MS) {
-        sync(env).await?;
+        // Boxed: what few requests need would be part of each.
+        Box::pin(sync(env)).await?;
         if let Some(known) = state::known()
             && let Some((place, token)) = find(&known, Some(&digest), time::now_ms())
         {
@@ -147,7 +149,8 @@ pub async fn authenticate(
 /// 503 when there is no configuration to work by.
 pub async fn admin(env: &worker::Env) -> Result<Client, ApiError> {
     if state::known().is_none() {
-        sync(env).await?;
+        // Boxed: what few requests need would be part of each.
+        Box::pin(sync(env)).await?;
     }
     let known = state::known().ok_or_else(ApiError::internal)?;
     Ok(Client { token: "".into(), known, place: None, digest: None, playground: true })

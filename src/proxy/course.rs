@@ -4,7 +4,7 @@
 use super::authenticate::Client;
 use super::gate::{self, Passed};
 use super::read::Body;
-use super::send::{Failed, send};
+use super::send::{Failed, Sending, send};
 use super::settle::{self, Story};
 use super::wait::Patience;
 use super::{answer, state, stream, translated};
@@ -117,7 +117,7 @@ impl<'a> Course<'a> {
 
 impl Course<'_> {
     /// Takes it to its answer.
-    pub async fn run(mut self) -> web_sys::Response {
+    pub async fn run(&mut self) -> web_sys::Response {
         loop {
             let grant = match self.next_grant().await {
                 Ok(grant) => grant,
@@ -127,8 +127,17 @@ impl Course<'_> {
             self.attempts += 1;
             self.model.clone_from(&grant.model);
             let timeouts = self.timeouts();
-            let sent =
-                send(self.env, &self.client, &self.body, &self.passed, grant, &timeouts, &self.watch).await;
+            // What is translated must be here as a whole.
+            let held = if self.answering.is_some() { TRANSLATED_BYTES } else { HELD_ANSWER_BYTES };
+            let sending = Sending {
+                client: &self.client,
+                body: &self.body,
+                passed: &self.passed,
+                held,
+                timeouts: &timeouts,
+                watch: &self.watch,
+            };
+            let sent = send(self.env, sending, grant).await;
             if let Ok(sent) = &sent
                 && sent.ledger.grant.learn
             {
@@ -137,11 +146,7 @@ impl Course<'_> {
             }
             let passed = match sent {
                 Ok(sent) if self.body.scan.stream => gate::stream(sent, &self.timeouts(), &self.watch).await,
-                Ok(sent) => {
-                    // What is translated must be here as a whole.
-                    let held = if self.answering.is_some() { TRANSLATED_BYTES } else { HELD_ANSWER_BYTES };
-                    gate::document(sent, held, &self.timeouts(), &self.watch).await
-                }
+                Ok(sent) => gate::document(sent, held, &self.timeouts(), &self.watch).await,
                 Err(failed) => Err(failed),
             };
             match passed {
@@ -268,7 +273,7 @@ impl Course<'_> {
 
     /// Ends the request with an error. What ended for want of a grant, and not by an attempt whose report
     /// `told` so, is reported by itself.
-    fn end(mut self, error: &ApiError, told: bool) -> web_sys::Response {
+    fn end(&mut self, error: &ApiError, told: bool) -> web_sys::Response {
         self.tell();
         if !told {
             let model = self.about.model.clone().unwrap_or_default();
@@ -279,7 +284,7 @@ impl Course<'_> {
     }
 
     /// Gives the client what passed the gate.
-    fn deliver(mut self, passed: Passed) -> web_sys::Response {
+    fn deliver(&mut self, passed: Passed) -> web_sys::Response {
         self.tell();
         match passed {
             Passed::Whole(whole) => self.deliver_whole(&whole),
@@ -287,7 +292,7 @@ impl Course<'_> {
         }
     }
 
-    fn deliver_whole(mut self, whole: &gate::Whole) -> web_sys::Response {
+    fn deliver_whole(&mut self, whole: &gate::Whole) -> web_sys::Response {
         let now = time::now_ms();
         let translated = self.answering.take().map(|answering| {
             translated::whole(answering, whole, self.body.scan.stream, self.body.prompt_tokens)
@@ -314,7 +319,7 @@ impl Course<'_> {
         }
     }
 
-    fn deliver_begun(mut self, begun: gate::Begun) -> web_sys::Response {
+    fn deliver_begun(&mut self, begun: gate::Begun) -> web_sys::Response {
         let head = answer::head(&begun.answer);
         let settings = &self.client.known.snapshot.settings;
         let telling = stream::Telling {

@@ -69,7 +69,8 @@ fn failed(fault: Fault, ledger: Ledger) -> Box<Failed> {
     Box::new(Failed { failure, ledger })
 }
 
-/// Holds a non-streaming answer until it is whole, or known to be longer than `held` bytes.
+/// Holds a non-streaming answer until it is whole, or known to be longer than `held` bytes. From its head on it may take
+/// as long as the head may.
 ///
 /// # Errors
 /// When it breaks off, takes too long, or is no answer.
@@ -79,15 +80,17 @@ pub async fn document(
     timeouts: &Timeouts,
     watch: &Watch,
 ) -> Result<Passed, Box<Failed>> {
-    let Sent { abort, answer, mut ledger } = sent;
+    let Sent { abort, mut answer, mut ledger } = sent;
     let length = answer.header("content-length").and_then(|text| text.parse::<usize>().ok());
+    // What is read along may have taken a part of it already.
+    let left = timeouts.headers_whole_ms.saturating_sub(time::now_ms().saturating_sub(answer.at));
     let collected = if length.is_some_and(|length| length <= held) {
         // Without a look at the body's stream, which would make one.
-        let whole = watch.within(timeouts.headers_whole_ms, answer.whole()).await;
+        let whole = watch.within(left, answer.whole()).await;
         whole.map(|whole| whole.map(Collected::Whole))
     } else {
         let Some(source) = answer.body() else { return Err(failed(Fault::Upstream, ledger)) };
-        watch.within(timeouts.headers_whole_ms, collect(&source, held)).await
+        watch.within(left, collect(&source, held)).await
     };
     let (bytes, more) = match collected {
         Some(Ok(Collected::Whole(bytes))) => (bytes, None),

@@ -53,7 +53,8 @@ impl Course<'_> {
                 Some(Err(lease)) => lease,
                 None => None,
             };
-            let Told { given, version } = self.ask_once(ticket, lease, asked_at).await?;
+            // Boxed: with leases few requests ask, and its state would be part of each.
+            let Told { given, version } = Box::pin(self.ask_once(ticket, lease, asked_at)).await?;
             // The answer may have brought a snapshot under which this token is not what it was.
             if let Err(error) = self.client.check_again() {
                 self.give_back(given);

@@ -9,6 +9,7 @@ mod grants;
 mod lease;
 mod models;
 mod open;
+mod opened;
 mod read;
 mod request;
 mod send;

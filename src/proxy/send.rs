@@ -4,9 +4,9 @@
 use super::authenticate::Client;
 use super::read::Body;
 use super::settle::Ledger;
-use super::state;
+use super::{opened, state};
 use crate::platform::body::beginning;
-use crate::platform::fetch::{Abort, Incoming, KeyHeader, Outgoing, post};
+use crate::platform::fetch::{Abort, Incoming, Outgoing, post};
 use crate::platform::race::{Watch, within};
 use crate::platform::{log, time};
 use rondo_core::config::Timeouts;
@@ -14,7 +14,7 @@ use rondo_core::limits::request::ERROR_BODY_BYTES;
 use rondo_core::pool::faults::classify;
 use rondo_core::pool::outcome::Failure;
 use rondo_core::pool::protocol::{Fault, Grant};
-use rondo_core::pool::providers::{self, Provider};
+use rondo_core::pool::providers::Provider;
 use rondo_core::wire::errors::parse_upstream;
 use rondo_core::wire::headers::{exhausted_reset_ms, rate_limits, retry_after_ms};
 use serde_json::json;
@@ -40,25 +40,40 @@ pub struct Failed {
 /// How long reading an error's body may take: it decides whose fault it was, no more.
 const ERROR_BODY_MS: u64 = 2_000;
 
+/// What is sent, and how long it may take.
+#[derive(Clone, Copy)]
+pub struct Sending<'a> {
+    /// Whose request it is.
+    pub client: &'a Client,
+    /// Its body.
+    pub body: &'a Body,
+    /// Its headers that pass.
+    pub passed: &'a [(&'static str, String)],
+    /// An answer that is no stream and of at most so many bytes is read along with its head.
+    pub held: usize,
+    /// The limits of time.
+    pub timeouts: &'a Timeouts,
+    /// The request's timer.
+    pub watch: &'a Watch,
+}
+
 /// Sends with this grant and waits for the head of the answer.
 ///
 /// # Errors
 /// [`Failed`] for everything but a 2xx in time.
-pub async fn send(
-    env: &worker::Env,
-    client: &Client,
-    body: &Body,
-    passed: &[(&'static str, String)],
-    grant: Grant,
-    timeouts: &Timeouts,
-    watch: &Watch,
-) -> Result<Sent, Box<Failed>> {
+pub async fn send(env: &worker::Env, sending: Sending<'_>, grant: Grant) -> Result<Sent, Box<Failed>> {
+    let Sending { client, body, passed, held, timeouts, watch } = sending;
     let mut ledger = Ledger::new(grant, body.prompt_tokens);
     let Some(provider) = Provider::find(&ledger.grant.provider) else {
         log::error("provider_unknown", &json!({"provider": ledger.grant.provider, "key": ledger.grant.key}));
         return Err(Box::new(Failed { failure: Failure::silent(Fault::Key), ledger }));
     };
-    let key = match client.known.keyring.data.open(&ledger.grant.key, &ledger.grant.sealed) {
+    let key = match opened::credential(
+        &client.known.keyring.data,
+        &ledger.grant,
+        provider.key_header,
+        ledger.sent_at,
+    ) {
         Ok(key) => key,
         Err(error) => {
             log::error("key_sealed", &json!({"key": ledger.grant.key, "error": error.to_string()}));
@@ -66,29 +81,24 @@ pub async fn send(
         }
     };
     let url = state::address(env, provider, ledger.grant.base_url.as_deref());
-    let header = match provider.key_header {
-        providers::KeyHeader::Bearer => KeyHeader::Bearer,
-        providers::KeyHeader::ApiKey => KeyHeader::ApiKey,
-    };
     let stream = body.scan.stream;
     let posted = post(&Outgoing {
         url: &url,
-        key: (header, key.expose()),
+        key: &key,
         passed,
         body: &body.with_model(&ledger.grant.model),
+        read_along: if stream { 0 } else { held },
     });
-    drop(key);
-    let Ok((abort, answer)) = posted else {
+    let Ok((abort, mut posted)) = posted else {
         return Err(Box::new(Failed { failure: Failure::silent(Fault::Lost), ledger }));
     };
     let limit = if stream { timeouts.headers_ms } else { timeouts.headers_whole_ms };
-    let answer = match watch.within(limit, answer).await {
-        Some(Ok(answer)) => answer,
-        Some(Err(_)) => return Err(Box::new(Failed { failure: Failure::silent(Fault::Lost), ledger })),
-        None => {
-            abort.abort();
-            return Err(Box::new(Failed { failure: Failure::silent(Fault::Timeout), ledger }));
-        }
+    let told = watch.within(limit, &mut posted).await;
+    // Out of time with a head: the limit was for that, and a body that is read along has one of its own.
+    let Ok(answer) = posted.begun() else {
+        abort.abort();
+        let fault = if told.is_some() { Fault::Lost } else { Fault::Timeout };
+        return Err(Box::new(Failed { failure: Failure::silent(fault), ledger }));
     };
     ledger.status = answer.status;
     let now = time::now_ms();
@@ -97,7 +107,7 @@ pub async fn send(
         || ledger.grant.learn
         || state::are_limits_due(&ledger.grant.key, now)
     {
-        ledger.headers_ms = Some(now.saturating_sub(ledger.sent_at));
+        ledger.headers_ms = Some(answer.at.saturating_sub(ledger.sent_at));
         let said = answer.limit_headers();
         ledger.limits = rate_limits(said.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     }

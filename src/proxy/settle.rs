@@ -1,7 +1,7 @@
 //! Reporting what became of attempts and requests, always.
 
 use super::ask::{Asked, ask};
-use super::state;
+use super::{opened, state};
 use crate::platform::time;
 use rondo_core::limits::coordinator::{NOTES_TOLD, SETTLE_FLUSH_MS};
 use rondo_core::limits::input::MODEL_ID_BYTES;
@@ -104,7 +104,9 @@ async fn attend(from: u64) -> bool {
         }
         let last = now.saturating_sub(from) > TRY_FOR_MS;
         state::leases(|leases| if last { leases.give_all_back() } else { leases.tend(now) });
+        opened::tend(now);
         if !state::has_business() {
+            opened::clear();
             state::end_delivery();
             return false;
         }

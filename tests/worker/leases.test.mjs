@@ -227,8 +227,7 @@ describe("a token's own limits", () => {
           ['90000', '80000', '3600.000'],
           ['900000', '800000', '86400.007'],
         ]);
-        const exposed = response.headers.get('access-control-expose-headers').split(',');
-        for (const window of WINDOWS) for (const part of PARTS) assert.ok(exposed.includes(`x-ratelimit-${part}-${window}`));
+        assert.equal(response.headers.get('access-control-expose-headers'), '*');
       }
       client.remove();
       await script(pool, {});

@@ -25,7 +25,10 @@ describe('a failure before the gate', () => {
     ['no answer in time', { kind: 'never' }],
     ['garbage', { kind: 'garbage' }],
   ];
-  const whole = [['a whole answer cut in its middle', { kind: 'reset-mid-stream' }]];
+  const whole = [
+    ['a whole answer cut in its middle', { kind: 'reset-mid-stream' }],
+    ['a whole answer that stops in its middle', { kind: 'stall' }],
+  ];
   const streamed = [
     ['an error as the first event', { kind: 'error-event', afterChunks: 0 }],
     ['no first event in time', { kind: 'delay-first-chunk', ms: 3000 }],
@@ -46,6 +49,18 @@ describe('a failure before the gate', () => {
       });
     }
   }
+
+  test('a whole answer may take as long after its head as the head may', async () => {
+    const from = sim.records.length;
+    sim.fault({ kind: 'delay-headers', ms: 350, times: 1 });
+    sim.fault({ kind: 'stall', times: 1 });
+    const response = await running.ask();
+    assert.equal(response.status, 200, await response.text());
+    assert.equal(response.headers.get('x-rondo-attempts'), '2');
+    const [first, second] = sim.records.slice(from);
+    const took = second.at - first.at;
+    assert.ok(took >= 830 && took < 1_500, `the second attempt came ${took} ms after the first`);
+  });
 
   test('comments before the first event do not open the gate', async () => {
     sim.fault({ kind: 'comments-first', count: 3, times: 1 });
