@@ -252,7 +252,14 @@ pub fn request_id(client: Option<&str>, entropy: [u8; 16]) -> String {
     };
     match client.filter(sane) {
         Some(id) => id.to_owned(),
-        None => format!("req-{:032x}", u128::from_be_bytes(entropy)),
+        None => {
+            // By hand: formatting a number this large was half a per cent of a request.
+            let digits = entropy.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let mut id = String::with_capacity("req-".len() + 2 * entropy.len());
+            id.push_str("req-");
+            id.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+            id
+        }
     }
 }
 

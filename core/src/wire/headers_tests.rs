@@ -135,7 +135,10 @@ fn a_sane_request_id_is_kept_and_another_replaced() {
     for id in [None, Some(""), Some("a b"), Some("a\nb"), Some("é"), Some("<x>"), Some(&*"x".repeat(129))] {
         assert_eq!(request_id(id, entropy), format!("req-{}", "ab".repeat(16)));
     }
-    assert_eq!(request_id(None, [0; 16]).len(), 36);
+    let counted = std::array::from_fn(|n| n as u8 * 17);
+    for entropy in [[0; 16], counted] {
+        assert_eq!(request_id(None, entropy), format!("req-{:032x}", u128::from_be_bytes(entropy)));
+    }
 }
 
 #[test]

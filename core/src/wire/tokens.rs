@@ -181,10 +181,17 @@ impl TokenEstimator {
     }
 
     fn feed_utf8(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes.iter();
-        while let Some(&byte) = bytes.next() {
+        let mut rest = bytes;
+        while let Some((&byte, behind)) = rest.split_first() {
+            rest = behind;
             if let Some(class) = ASCII.get(usize::from(byte)) {
                 self.push(*class);
+                if *class == Class::Lower {
+                    // Most of a text is small letters, and behind one they only make the word longer.
+                    let more = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+                    self.length += more as u64;
+                    rest = rest.get(more..).unwrap_or_default();
+                }
                 continue;
             }
             // The text is valid UTF-8, or a sample of it: then a continuation may come first and is skipped.
@@ -194,7 +201,9 @@ impl TokenEstimator {
                 0xF0.. => (3, u32::from(byte & 0x07)),
                 _ => continue,
             };
-            for next in bytes.by_ref().take(more) {
+            let (parts, behind) = rest.split_at_checked(more).unwrap_or((rest, &[]));
+            rest = behind;
+            for next in parts {
                 point = point << 6 | u32::from(next & 0x3F);
             }
             self.push(class_of(point));
