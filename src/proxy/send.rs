@@ -87,7 +87,8 @@ pub async fn send(env: &worker::Env, sending: Sending<'_>, grant: Grant) -> Resu
         key: &key,
         passed,
         body: &body.with_model(&ledger.grant.model),
-        read_along: if stream { 0 } else { held },
+        // Others wait for the limits that a learning answer's head tells.
+        read_along: if stream || ledger.grant.learn { 0 } else { held },
     });
     let Ok((abort, mut posted)) = posted else {
         return Err(Box::new(Failed { failure: Failure::silent(Fault::Lost), ledger }));

@@ -79,6 +79,23 @@ test('thirty keys of which one works give an answer', async () => {
   }
 });
 
+test('the first request learns its quota from the head of an answer, and the next does not wait for the body', async () => {
+  const pool = await startPool({ keys: 1 });
+  try {
+    const late = 2_000;
+    pool.sim.fault({ kind: 'delay-first-chunk', ms: late, times: 1 });
+    const first = pool.chat().then(answered);
+    await pool.sim.waitFor(() => true);
+    const second = await answered(await pool.chat());
+    assert.equal(second.status, 200);
+    const [learning, next] = pool.sim.records;
+    assert.ok(next.at - learning.at < late / 2, `it was sent ${next.at - learning.at} ms after the first`);
+    assert.equal((await first).status, 200);
+  } finally {
+    await pool.stop();
+  }
+});
+
 test('a server error, a timeout and a lost connection before the first byte move on to the next key', async () => {
   const pool = await startPool({ keys: 4, settings: { timeouts: { headers_ms: 400, headers_whole_ms: 400 } } });
   try {
