@@ -27,7 +27,6 @@ impl<'s, C: Chooser> World<'s, C> {
         let mut of = self.courses.take(course);
         let at = of.request.isolate;
         for (grant, _) in of.candidates.drain(..) {
-            self.given_back.insert(grant.id);
             self.isolates[at].report(unused(&grant), now);
         }
         if told.is_none() {
@@ -186,7 +185,8 @@ impl<'s, C: Chooser> World<'s, C> {
                 figures.places.push(PlaceShare { name, room: place.room, share: place.used / place.room });
             }
         }
-        let kept = self.given.iter().filter(|(id, _, _)| !self.given_back.contains(id));
+        let is_back = |id| self.isolates.iter().any(|isolate| isolate.given_back.contains(id));
+        let kept = self.given.iter().filter(|(id, _, _)| !is_back(id));
         figures.uses = kept.map(|&(_, at, key)| (at, key)).collect();
         figures
     }

@@ -6,7 +6,7 @@ use rondo_core::limits::coordinator::SETTLES_KEPT;
 use rondo_core::pool::lease::{KindId, Leases, Need, PROMPT_TOKENS_MAX, Size, Turn};
 use rondo_core::pool::outbox::Outbox;
 use rondo_core::pool::protocol::{Attempt, AttemptEnd, Fault, Grant, Settle};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Limit headers of a key's answers are read that often: reading all headers costs.
 const LIMITS_EVERY_MS: u64 = 1_000;
@@ -32,6 +32,8 @@ pub struct Isolate {
     pub flush_planned: bool,
     /// Whether somebody stays to give leases back.
     pub tended: bool,
+    /// Grants that it gave back, by number.
+    pub given_back: HashSet<u64>,
     leases: Leases,
     /// When the Coordinator last answered.
     confirmed_at: u64,
@@ -47,6 +49,7 @@ impl Default for Isolate {
             outbox: Outbox::default(),
             flush_planned: false,
             tended: false,
+            given_back: HashSet::new(),
             leases,
             confirmed_at: 0,
             limits_read: HashMap::new(),
@@ -76,6 +79,9 @@ pub fn unused(grant: &Grant) -> Settle {
 impl Isolate {
     /// Adds a report.
     pub fn report(&mut self, settle: Settle, now: u64) {
+        if settle.attempt.as_ref().is_some_and(|attempt| attempt.end == AttemptEnd::Unused) {
+            self.given_back.insert(settle.id);
+        }
         self.outbox.push(settle, now, SETTLES_KEPT);
     }
 

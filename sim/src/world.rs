@@ -18,7 +18,7 @@ use rondo_core::limits::coordinator::{SETTLE_FLUSH_MS, TIMEOUT_MS};
 use rondo_core::limits::grant::{SETTLES_PER_ASK, USE_WITHIN_MS};
 use rondo_core::pool::outbox::Flight as Parcel;
 use rondo_core::pool::protocol::{Answer, Ask, Given, Grant, LOCAL_GRANT, RefusedWhy, VERSION, Want};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const WORLD: u64 = 4;
@@ -61,9 +61,8 @@ pub struct World<'s, C> {
     pub(crate) figures: Figures,
     pub(crate) rng: Rng,
     pub(crate) refusals: u64,
-    /// Grants in their order, and those given back, where shares are looked at.
+    /// Grants in their order, where shares are looked at.
     pub(crate) given: Vec<(u64, u64, u16)>,
-    pub(crate) given_back: HashSet<u64>,
 }
 
 /// Runs several scenarios side by side, on as many threads as there are processors, and adds up their figures.
@@ -119,7 +118,6 @@ impl<'s, C: Chooser> World<'s, C> {
             rng: Rng::of(scenario.seed, WORLD, 0),
             refusals: 0,
             given: Vec::new(),
-            given_back: HashSet::new(),
         }
     }
 
@@ -222,7 +220,6 @@ impl<'s, C: Chooser> World<'s, C> {
             if !of.is_unfit(&grant) && now - given_at <= USE_WITHIN_MS.max(grant.delay_ms) {
                 return self.go(course, grant, false);
             }
-            self.given_back.insert(grant.id);
             self.isolates[at].report(unused(&grant), now);
         }
         let first = self.scenario.leases && of.attempts == 0 && of.ticket.is_none() && !of.alone;
